@@ -1,0 +1,189 @@
+"""The composition root: settings in, running system out; by hand, in order. It owns the clock.
+
+    settings ─> store ─> context ─> contracts ─> listeners
+                  └────> workers (presence, keys, workdays, log lines)
+
+Stopping is the same list backwards: not ready any more, listeners finish what they have read, workers
+end, the writer drains, the files are closed. `kill -9` loses no more than that does.
+"""
+
+import asyncio
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from punchgate import __version__, registry, telemetry
+from punchgate.config import Settings
+from punchgate.contracts import ingest_v1, report_v1
+from punchgate.httpkit import server
+from punchgate.httpkit.edge import Edge
+from punchgate.httpkit.health import Health
+from punchgate.httpkit.router import Mount, Router
+from punchgate.runtime import Supervisor, Worker, every
+from punchgate.store import database, installation
+from punchgate.store.opening import open_store
+from punchgate.usecases import gauges, keys, workdays
+from punchgate.usecases.context import Context
+from punchgate.usecases.directory import Directory
+from punchgate.usecases.presence import Presence
+
+
+def now() -> int:
+    """Give the time that is stored: milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a running gateway listens; empty texts where a listener was not asked for."""
+
+    http: str
+    devices: str
+
+
+@asynccontextmanager
+async def open_context(settings: Settings, *, serving: bool = False) -> AsyncIterator[Context]:
+    """Open everything that verbs need, for one command or for a server.
+
+    Errors:  StoreOutdated, StoreUnsafe, StoreUnavailable.
+    """
+    where = database.address(settings.database_url)
+    async with open_store(where, is_serving=serving, now=now()) as store:
+        yield Context(
+            database=store.database,
+            writer=store.writer,
+            directory=Directory(
+                store.database, default_zone=settings.default_zone, monotonic=time.monotonic
+            ),
+            presence=Presence(),
+            readers=registry.READERS,
+        )
+
+
+def run(settings: Settings, *, ready: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is called once requests are taken."""
+    telemetry.configure(settings.log_level, sys.stderr)
+    uvloop.run(serve(settings, ready=ready))
+
+
+async def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[Running], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until `stop` is set (by default by a signal), then end in order."""
+    stop = stop or _stop_on_signals()
+    async with AsyncExitStack() as stack:
+        context = await stack.enter_async_context(open_context(settings, serving=True))
+        edge = Edge(context, now, time.monotonic)
+        supervisor = Supervisor(_workers(context))
+        workers = asyncio.create_task(supervisor.run(), name="workers")
+        stack.push_async_callback(_end, workers, context)
+        health = Health(
+            probe=partial(_probe, context),
+            troubles=partial(_troubles, settings, supervisor, stop),
+            gauges=partial(gauges.measure, context, now),
+        )
+        every_mount, device_mounts = _mounts(edge, settings, health)
+        running = Running(
+            http=await _listen(stack, settings.http.listen, every_mount),
+            devices=await _listen(stack, settings.devices.listen, device_mounts),
+        )
+        telemetry.BUILD.labels(__version__).set(1)
+        telemetry.say("serving", version=__version__)
+        ready(running)
+        await stop.wait()
+        telemetry.say("stopping")
+    telemetry.say("stopped")
+    telemetry.SINK.flush()
+
+
+def _mounts(edge: Edge, settings: Settings, health: Health) -> tuple[list[Mount], list[Mount]]:
+    """Build every contract once; give what the listener for everything carries, and the one for devices."""
+    values = {
+        "ingest_v1": ingest_v1.Settings(
+            rate_requests=settings.ingest.rate_requests,
+            rate_window_s=settings.ingest.rate_window_s,
+            fail_requests=settings.ingest.fail_requests,
+            body_max_bytes=settings.ingest.body_max_bytes,
+            batch_max=settings.ingest.batch_max,
+            hide_unknown_devices=settings.ingest.hide_unknown_devices,
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        "report_v1": report_v1.Settings(
+            rate_requests=settings.report.rate_requests,
+            rate_window_s=settings.report.rate_window_s,
+            default_user_type=settings.report.default_user_type,
+        ),
+    }
+    everything, devices = [], []
+    for contract in registry.CONTRACTS:
+        mount = Mount(contract.prefix, contract.build(edge, values[contract.name]))
+        everything.append(mount)
+        if contract.is_for_devices:
+            devices.append(mount)
+    everything += [Mount(path, health) for path in ("/livez", "/readyz", "/metrics")]
+    return everything, devices
+
+
+def _workers(context: Context) -> list[Worker]:
+    return [
+        Worker("log", every(0.2, _flush_lines)),
+        Worker("presence", every(1.0, lambda: context.presence.flush(context, now=now()))),
+        Worker("keys", every(30.0, lambda: keys.note_uses(context))),
+        Worker("workdays", partial(workdays.keep_current, context, now)),
+    ]
+
+
+async def _listen(stack: AsyncExitStack, text: str, mounts: list[Mount]) -> str:
+    if not text:
+        return ""
+    listener = server.listen(Router(mounts), server.Address.read(text))
+    return str(await stack.enter_async_context(listener))
+
+
+async def _end(workers: asyncio.Task[None], context: Context) -> None:
+    """End the workers and write what they still hold; runs after the listeners are closed."""
+    workers.cancel()
+    await asyncio.wait([workers])
+    await context.presence.flush(context, now=now())
+    await keys.note_uses(context)
+
+
+async def _flush_lines() -> None:
+    telemetry.SINK.flush()
+
+
+async def _probe(context: Context) -> None:
+    await context.writer.run(lambda tx: installation.probe(tx, now()))
+
+
+def _troubles(settings: Settings, supervisor: Supervisor, stop: asyncio.Event) -> list[str]:
+    """Name what is known to be wrong without asking the store."""
+    found = [f"the worker {name} keeps failing" for name in sorted(supervisor.failing)]
+    if stop.is_set():
+        found.append("stopping")
+    where = database.address(settings.database_url)
+    directory = where.path.parent if where.dialect == "sqlite" else Path()
+    free = shutil.disk_usage(directory).free
+    telemetry.FREE_BYTES.set(free)
+    if free < settings.disk_floor_bytes:
+        found.append(f"only {free} bytes are free on the disk")
+    return found
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,54 @@
+"""The command line: one file per noun. Parse, call one use case or report, print.
+
+Data goes to stdout, messages to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4
+refused. No command keeps a rule or a query of its own: whatever one can do, a page and a contract
+can do.
+"""
+
+import typer
+
+from punchgate.cli import (
+    account,
+    config,
+    db,
+    device,
+    doctor,
+    key,
+    openapi,
+    person,
+    punch,
+    quarantine,
+    replay,
+    serve,
+    simulate,
+    version,
+    workday,
+)
+
+app = typer.Typer(
+    name="punchgate",
+    help="A self-hosted attendance gateway: no acknowledged punch is ever lost or doubled.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+serve.register(app)
+app.add_typer(account.app, name="account", help="Accounts and their workday rules.")
+app.add_typer(key.app, name="key", help="API keys.")
+app.add_typer(device.app, name="device", help="Devices: what produces punches.")
+app.add_typer(person.app, name="person", help="People: who punches.")
+app.add_typer(punch.app, name="punch", help="Punches: list, show, explain, export.")
+app.add_typer(quarantine.app, name="quarantine", help="What could not be a punch yet.")
+app.add_typer(workday.app, name="workday", help="Workday rules, tried on cases.")
+app.add_typer(simulate.app, name="simulate", help="Virtual terminals.")
+replay.register(app)
+doctor.register(app)
+app.add_typer(db.app, name="db", help="The tables of the database.")
+openapi.register(app)
+app.add_typer(config.app, name="config", help="The settings in force.")
+version.register(app)
+
+
+def main() -> None:
+    """Run one command."""
+    app()

@@ -1,0 +1,251 @@
+"""`punchgate device`: what produces punches, and how its punches are read."""
+# ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
+
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from punchgate.cli import output, parse, session
+from punchgate.cli.session import Here, account_command
+from punchgate.domain.codes import DirectionPolicy
+from punchgate.domain.device import Engine
+from punchgate.domain.ids import DeviceId
+
+if TYPE_CHECKING:
+    from punchgate.cli.session import Session
+    from punchgate.domain.account import Account
+    from punchgate.domain.device import Device
+    from punchgate.usecases.devices import Added, Listed, Unclaimed
+
+app = typer.Typer(no_args_is_help=True)
+
+Serial = Annotated[str, typer.Argument(help="What the device calls itself.")]
+Id = Annotated[str, typer.Argument(help="Our name for the device.")]
+OwnId = Annotated[
+    str | None, typer.Option("--id", help="Our name for it; made from the serial else.")
+]
+Name = Annotated[str | None, typer.Option(help="What people call it.")]
+Zone = Annotated[str | None, typer.Option(help="IANA zone of its clock: Asia/Kolkata.")]
+Site = Annotated[str | None, typer.Option(help="The place that it stands in.")]
+EngineName = Annotated[Engine | None, typer.Option(help="How it speaks with us.")]
+Token = Annotated[
+    str | None, typer.Option(help="Its secret, 8 to 128 characters; a random one else.")
+]
+ValidUntil = Annotated[
+    str | None, typer.Option(help="Last day of its subscription; empty is no end.", metavar="DATE")
+]
+Policy = Annotated[
+    DirectionPolicy | None, typer.Option("--direction-policy", help="What its directions mean.")
+]
+Codes = Annotated[
+    str | None,
+    typer.Option(help='Its own direction codes: {"1":"check-in"}; {} is none.', metavar="JSON"),
+]
+Methods = Annotated[
+    str | None,
+    typer.Option(help='Its own verify codes: {"2":"card"}; {} is none.', metavar="JSON"),
+]
+Heartbeat = Annotated[int | None, typer.Option(help="Seconds between its heartbeats, 10 to 3600.")]
+
+
+@account_command(app, "add")
+def add(  # noqa: PLR0913 (one parameter for each option)
+    here: Here,
+    serial: Serial,
+    *,
+    own_id: OwnId = None,
+    name: Name = None,
+    zone: Zone = None,
+    site: Site = None,
+    engine: EngineName = None,
+    token: Token = None,
+    valid_until: ValidUntil = None,
+) -> None:
+    """Add a device and print its token; it is shown this once."""
+    from punchgate.usecases import devices
+
+    changes = devices.Changes(
+        name=name, zone=zone, site=site, engine=engine, valid_until=_last_day(valid_until)
+    )
+    new = devices.New(serial=serial, id=own_id, token=token, changes=changes)
+    added = session.run_account(
+        here,
+        lambda s, account: devices.add(s.context, account.no, new, actor=s.actor, now=s.now),
+    )
+    _tell(here, added)
+
+
+@account_command(app, "claim")
+def claim(  # noqa: PLR0913 (one parameter for each option)
+    here: Here,
+    serial: Serial,
+    *,
+    own_id: OwnId = None,
+    name: Name = None,
+    zone: Zone = None,
+    site: Site = None,
+    token: Token = None,
+    valid_until: ValidUntil = None,
+) -> None:
+    """Accept a device that has called and that nobody has claimed; print its token."""
+    from punchgate.usecases import devices
+
+    changes = devices.Changes(name=name, zone=zone, site=site, valid_until=_last_day(valid_until))
+    new = devices.New(serial=serial, id=own_id, token=token, changes=changes)
+    added = session.run_account(
+        here,
+        lambda s, account: devices.claim(s.context, account.no, new, actor=s.actor, now=s.now),
+    )
+    _tell(here, added)
+
+
+@account_command(app, "list")
+def list_devices(
+    here: Here,
+    *,
+    unclaimed: Annotated[
+        bool, typer.Option("--unclaimed", help="Those that call and that nobody has claimed.")
+    ] = False,
+) -> None:
+    """List the devices of an account."""
+    if unclaimed:
+        from punchgate.usecases import devices
+
+        strangers = session.run(here, lambda s: devices.list_unclaimed(s.context))
+        columns = ("serial", "engine", "address", "operation", "last_seen_at", "requests")
+        output.many(columns, (_stranger(each) for each in strangers), as_json=here.as_json)
+        return
+    rows = session.run_account(here, _rows)
+    columns = ("device_id", "serial", "name", "site", "zone", "valid_until", "last_seen_at")
+    output.many(columns, rows, as_json=here.as_json)
+
+
+@account_command(app, "show")
+def show(here: Here, device_id: Id) -> None:
+    """Show a device with everything that is set on it."""
+    from punchgate.usecases import devices
+
+    device = session.run_account(
+        here, lambda s, account: devices.get(s.context, account.no, DeviceId(device_id))
+    )
+    output.one(_shown(device), as_json=here.as_json)
+
+
+@account_command(app, "set")
+def set_device(  # noqa: PLR0913 (one parameter for each option)
+    here: Here,
+    device_id: Id,
+    *,
+    name: Name = None,
+    zone: Zone = None,
+    site: Site = None,
+    engine: EngineName = None,
+    valid_until: ValidUntil = None,
+    suspended: Annotated[
+        bool | None, typer.Option("--suspended/--active", help="Whether its punches are refused.")
+    ] = None,
+    direction_policy: Policy = None,
+    directions: Codes = None,
+    verify_methods: Methods = None,
+    heartbeat_interval: Heartbeat = None,
+) -> None:
+    """Change what is set on a device; an empty text takes a value away."""
+    from punchgate.usecases import devices
+
+    changes = devices.Changes(
+        name=name,
+        zone=zone,
+        site=site,
+        engine=engine,
+        valid_until=_last_day(valid_until),
+        is_suspended=suspended,
+        direction_policy=direction_policy,
+        directions=parse.codes(directions, "--directions"),
+        verify_methods=parse.codes(verify_methods, "--verify-methods"),
+        heartbeat_interval_s=heartbeat_interval,
+    )
+    device = session.run_account(
+        here,
+        lambda s, account: devices.set_device(
+            s.context, account.no, DeviceId(device_id), changes, actor=s.actor, now=s.now
+        ),
+    )
+    output.one(_shown(device), as_json=here.as_json)
+
+
+@account_command(app, "remove")
+def remove(here: Here, device_id: Id) -> None:
+    """Remove a device; what it sent stays, its token is refused within a second."""
+    from punchgate.usecases import devices
+
+    device = session.run_account(
+        here,
+        lambda s, account: devices.remove(
+            s.context, account.no, DeviceId(device_id), actor=s.actor, now=s.now
+        ),
+    )
+    output.one({"device_id": device.id, "serial": device.serial}, as_json=here.as_json)
+
+
+def _last_day(text: str | None) -> date | Literal[""] | None:
+    if not text:
+        return "" if text == "" else None
+    return parse.day(text, "--valid-until")
+
+
+def _tell(here: Here, added: "Added") -> None:
+    device = added.device
+    values = {"device_id": device.id, "serial": device.serial, "token": added.token}
+    output.one(values, as_json=here.as_json)
+    output.say("Keep the token now: it cannot be shown again.")
+
+
+async def _rows(s: "Session", account: "Account") -> list[dict[str, Any]]:
+    return [
+        {**_shown(listed.device), "last_seen_at": output.instant(listed.last_seen_at)}
+        async for listed in _pages(s, account)
+    ]
+
+
+async def _pages(s: "Session", account: "Account") -> "AsyncIterator[Listed]":
+    from punchgate.usecases import devices
+
+    after = ""
+    while page := await devices.list_devices(s.context, account.no, after=after):
+        for listed in page:
+            yield listed
+        after = page[-1].device.id
+
+
+def _stranger(unclaimed: "Unclaimed") -> dict[str, Any]:
+    return {
+        "serial": unclaimed.serial,
+        "engine": unclaimed.engine,
+        "address": unclaimed.address,
+        "operation": unclaimed.operation,
+        "first_seen_at": output.instant(unclaimed.first_seen_at),
+        "last_seen_at": output.instant(unclaimed.last_seen_at),
+        "requests": unclaimed.requests,
+    }
+
+
+def _shown(device: "Device") -> dict[str, Any]:
+    return {
+        "device_id": device.id,
+        "serial": device.serial,
+        "name": device.name,
+        "zone": device.zone,
+        "site": device.site,
+        "engine": device.engine,
+        "valid_until": None if device.valid_until is None else device.valid_until.isoformat(),
+        "is_suspended": device.is_suspended,
+        "direction_policy": device.direction_policy,
+        "directions": {str(code): name for code, name in device.directions.items()},
+        "verify_methods": {str(code): name for code, name in device.verify_methods.items()},
+        "heartbeat_interval_s": device.heartbeat_interval_s,
+        "poll_interval_s": device.poll_interval_s,
+        "has_token": device.token_hash is not None,
+        "version": device.version,
+    }

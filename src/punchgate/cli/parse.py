@@ -1,0 +1,79 @@
+"""Reading what was typed: dates, periods, codes. A value that will not do is a usage error."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def day(text: str, option: str) -> date:
+    """Read `YYYY-MM-DD`."""
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else _no_date(text, option)
+    except ValueError:
+        return _no_date(text, option)
+
+
+def wall_time(text: str | None, option: str) -> datetime | None:
+    """Read a wall time: `YYYY-MM-DD`, or with `HH:MM` or `HH:MM:SS` after it."""
+    if text is None:
+        return None
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007 (a wall time has no zone)
+        except ValueError:
+            continue
+    raise typer.BadParameter(
+        f"{text!r} is not a time like `2026-06-21 09:30:00`.", param_hint=option
+    )
+
+
+def end_of_day(text: str | None, option: str) -> int | None:
+    """Read the last day of something as the instant (milliseconds) at which that day is over, UTC."""
+    if text is None:
+        return None
+    after = datetime.combine(day(text, option) + timedelta(days=1), datetime.min.time(), UTC)
+    return int(after.timestamp()) * 1000
+
+
+def codes(text: str | None, option: str) -> dict[int, Any] | None:
+    """Read a code table: a JSON object from numbers to names."""
+    if text is None:
+        return None
+    table = json_object(text, option)
+    if not all(code.isdecimal() and isinstance(name, str) for code, name in table.items()):
+        raise typer.BadParameter(
+            'a code table is a JSON object from codes to names: {"1":"check-in"}.',
+            param_hint=option,
+        )
+    return {int(code): name for code, name in table.items()}
+
+
+def json_object(text: str, option: str) -> dict[str, Any]:
+    """Read a JSON object."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"this is not JSON: {error}.", param_hint=option) from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter("this is not a JSON object.", param_hint=option)
+    return value
+
+
+def json_file(path: Path, option: str) -> dict[str, Any]:
+    """Read a file that holds one JSON object."""
+    try:
+        return json_object(path.read_text(encoding="utf-8"), option)
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} cannot be read.", param_hint=option) from error
+
+
+def names(given: list[str]) -> list[str]:
+    """Read a list that may be repeated, separated by commas, or both."""
+    return [name.strip() for text in given for name in text.split(",") if name.strip()]
+
+
+def _no_date(text: str, option: str) -> date:
+    raise typer.BadParameter(f"{text!r} is not a date like `2026-06-21`.", param_hint=option)

@@ -1,0 +1,75 @@
+"""`punchgate replay`: captured traffic, fed in again through the one door.
+
+A capture is a text file with one upload on a line: `{"serial": …, "body": …}`. The body is what the
+device posted, a punch object or an array of them, as JSON or as the text itself. Feeding a capture
+in twice is harmless.
+"""
+# ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from punchgate.cli import output, session
+from punchgate.cli.session import Here, command
+
+if TYPE_CHECKING:
+    from punchgate.cli.session import Session
+    from punchgate.usecases.captures import Tally, Upload
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the line; it has no noun."""
+    command(app, "replay")(replay)
+
+
+def replay(
+    here: Here,
+    file: Annotated[Path, typer.Argument(help="The capture.", exists=True, dir_okay=False)],
+) -> None:
+    """Feed captured uploads in, as if their devices sent them again."""
+    tally = session.run(here, lambda s: _feed(s, file))
+    values = {
+        "uploads": tally.uploads,
+        "recorded": tally.recorded,
+        "duplicate": tally.duplicate,
+        "quarantined": tally.quarantined,
+        "unknown_serials": sorted(tally.unknown),
+    }
+    output.one(values, as_json=here.as_json)
+    if tally.unknown:
+        output.say("Nobody has claimed these serials, so nothing of them was stored.")
+        raise typer.Exit(session.FAILED)
+
+
+async def _feed(s: "Session", file: Path) -> "Tally":
+    from punchgate.usecases import captures
+
+    with output.progress("uploads") as count:
+        return await captures.feed(s.context, _uploads(file), now=s.now, on_upload=count)
+
+
+def _uploads(file: Path) -> "Iterator[Upload]":
+    from punchgate.usecases.captures import Upload
+
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                serial, body = _read(line, number)
+                yield Upload(serial, body)
+
+
+def _read(line: str, number: int) -> tuple[str, str]:
+    from punchgate.domain.error import Invalid
+
+    try:
+        said: Any = json.loads(line)
+    except ValueError as error:
+        raise Invalid(f"Line {number} of the capture is not JSON.") from error
+    if not isinstance(said, dict) or not isinstance(said.get("serial"), str) or "body" not in said:
+        raise Invalid(f'Line {number} of the capture is not {{"serial": …, "body": …}}.')
+    body = said["body"]
+    return said["serial"], body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)

@@ -1,0 +1,52 @@
+"""`punchgate serve`: the gateway itself, until a signal ends it."""
+# ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from punchgate.cli import output, session
+from punchgate.cli.session import Here, command
+
+if TYPE_CHECKING:
+    from punchgate.app import Running
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the line; it has no noun."""
+    command(app, "serve")(serve)
+
+
+def serve(
+    here: Here,
+    *,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            help="Listener for everything; empty is none. [default: 127.0.0.1:8080]",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="Listener for device paths alone; empty is none. [default: 0.0.0.0:8081]",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; ready when /readyz answers 200."""
+    from punchgate import app
+
+    def ready(running: "Running") -> None:
+        values = {"http": running.http or None, "devices": running.devices or None}
+        if here.as_json:
+            output.one(values, as_json=True)
+        if running.http:
+            output.say(f"Punchgate serves on http://{running.http}")
+        if running.devices:
+            output.say(f"Terminals are served on http://{running.devices}")
+
+    with session.telling():
+        loaded = here.load(**{"http.listen": http, "devices.listen": devices})
+        app.run(loaded.settings, ready=ready)

@@ -1,0 +1,212 @@
+"""What every command has in common: where the data is, how it is opened, and how an error ends.
+
+A command is registered with `command` or `account_command`, which add the options that all commands
+take and hand them over as one value. Nothing heavy is imported before a command runs, so that
+`--help` stays fast; the settings, the store and the use cases come with `run`.
+"""
+# ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
+
+import asyncio
+import getpass
+import inspect
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
+
+import typer
+
+from punchgate.cli import output
+from punchgate.domain.account import DEFAULT_ACCOUNT
+from punchgate.domain.error import AlreadyExists, Invalid, NotFound, PunchgateError, Refused
+
+if TYPE_CHECKING:
+    from punchgate.config import Loaded
+    from punchgate.domain.account import Account
+    from punchgate.usecases.context import Context
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+FAILED: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+REFUSED: Final = 4
+
+_EXIT_CODES: Final[tuple[tuple[type[PunchgateError], int], ...]] = (
+    (NotFound, NOT_FOUND),
+    (AlreadyExists, REFUSED),
+    (Refused, REFUSED),
+    (Invalid, USAGE),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """What was said about where to work and how to answer."""
+
+    data: Path | None = None
+    database: str | None = None
+    config: Path | None = None
+    as_json: bool = False
+    #: Name of the account, for commands that speak of one.
+    account: str = DEFAULT_ACCOUNT
+
+    def load(self, **options: Any) -> "Loaded":
+        """Read the settings; `options` are further ones by dotted name, None means not given."""
+        from punchgate import config
+
+        given = {"data": self.data, "database": self.database, **options}
+        set_here = {name: value for name, value in given.items() if value is not None}
+        return config.load(self.config, set_here)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open installation for the length of one command."""
+
+    context: "Context"
+    #: Who is changing something, for the audit.
+    actor: str
+    #: Milliseconds since 1970 UTC, read once per command.
+    now: int
+
+
+_DATA = inspect.Parameter(
+    "data",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Path | None, typer.Option(help="Directory of the data. [default: data]", metavar="DIR")
+    ],
+)
+_DATABASE = inspect.Parameter(
+    "database",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        str | None,
+        typer.Option(
+            help="sqlite:///FILE or postgresql://… instead of the directory.", metavar="URL"
+        ),
+    ],
+)
+_CONFIG = inspect.Parameter(
+    "config",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[Path | None, typer.Option(help="Settings file in TOML.", metavar="FILE")],
+)
+_JSON = inspect.Parameter(
+    "as_json",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[bool, typer.Option("--json", help="Print JSON, one object on a line.")],
+)
+_ACCOUNT = inspect.Parameter(
+    "account",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=DEFAULT_ACCOUNT,
+    annotation=Annotated[str, typer.Option(help="Whose data it is.", metavar="NAME")],
+)
+_SHARED: Final = (_DATA, _DATABASE, _CONFIG, _JSON)
+
+
+def command(
+    app: typer.Typer, name: str
+) -> Callable[[Callable[Concatenate[Here, P], None]], Callable[Concatenate[Here, P], None]]:
+    """Register a command of the installation: `--data`, `--database`, `--config` and `--json`."""
+    return _registered(app, name, _SHARED)
+
+
+def account_command(
+    app: typer.Typer, name: str
+) -> Callable[[Callable[Concatenate[Here, P], None]], Callable[Concatenate[Here, P], None]]:
+    """Register a command of one account: the same options and `--account`."""
+    return _registered(app, name, (_ACCOUNT, *_SHARED))
+
+
+def run(here: Here, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Open the installation, do one thing, close it, and give the result.
+
+    Errors:  typer.Exit with the exit code of whatever PunchgateError was raised, its sentence said.
+    """
+    with telling():
+        settings = here.load().settings
+        return asyncio.run(_run(settings, work))
+
+
+def run_quietly(here: Here, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Do one thing as `run`, and leave its error to the caller."""
+    return asyncio.run(_run(here.load().settings, work))
+
+
+def run_account(here: Here, work: Callable[[Session, "Account"], Awaitable[T]]) -> T:
+    """Do one thing in the account that was named; otherwise as `run`."""
+
+    async def in_account(session: Session) -> T:
+        from punchgate.usecases import accounts
+
+        return await work(session, await accounts.get(session.context, here.account))
+
+    return run(here, in_account)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Turn an error of ours into its sentence on stderr and its exit code."""
+    try:
+        yield
+    except PunchgateError as error:
+        output.say(str(error))
+        code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), FAILED)
+        raise typer.Exit(code) from error
+    except OSError as error:
+        output.say(f"{error.strerror or error}: {error.filename or 'the data directory'}.")
+        raise typer.Exit(FAILED) from error
+
+
+def clock() -> int:
+    """Give the time: milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+async def _run(settings: Any, work: Callable[[Session], Awaitable[T]]) -> T:
+    from punchgate import app
+
+    async with app.open_context(settings) as context:
+        return await work(Session(context, _actor(), clock()))
+
+
+def _actor() -> str:
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return f"cli:{os.getuid()}"
+
+
+def _registered(
+    app: typer.Typer, name: str, shared: tuple[inspect.Parameter, ...]
+) -> Callable[[Callable[Concatenate[Here, P], None]], Callable[Concatenate[Here, P], None]]:
+    def register(
+        body: Callable[Concatenate[Here, P], None],
+    ) -> Callable[Concatenate[Here, P], None]:
+        def shell(**given: Any) -> None:
+            here = Here(**{each.name: given.pop(each.name) for each in shared})
+            body(here, **given)  # type: ignore[call-arg]  # Typer has read the signature below
+
+        _, *own = inspect.signature(body).parameters.values()
+        parameters = [*own, *shared]
+        # What Typer reads of a function: its signature, its annotations, its first words.
+        vars(shell)["__signature__"] = inspect.Signature(parameters)
+        shell.__annotations__ = {each.name: each.annotation for each in parameters}
+        shell.__doc__ = body.__doc__
+        shell.__name__ = body.__name__
+        app.command(name)(shell)
+        return body
+
+    return register

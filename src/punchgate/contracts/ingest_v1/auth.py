@@ -1,0 +1,118 @@
+"""Who is calling: the headers of ingest v1, and the order in which they are judged."""
+
+from typing import Final, NamedTuple
+
+from punchgate import telemetry, vault
+from punchgate.contracts.ingest_v1.errors import (
+    INVALID_SERIAL,
+    INVALID_TOKEN,
+    MISSING_SERIAL,
+    UNKNOWN_DEVICE,
+    Refused,
+)
+from punchgate.domain.device import is_serial
+from punchgate.domain.ids import SerialNumber
+from punchgate.httpkit.edge import Edge, Scope
+from punchgate.usecases import keys
+from punchgate.usecases.directory import Entry
+
+_BEARER: Final = "bearer "
+#: What an API key begins with; a device's own token may be anything else.
+_KEY_PREFIX: Final = "pgk_"
+
+
+class Headers(NamedTuple):
+    """The headers that this contract reads; None where one is absent."""
+
+    serial: str | None
+    token: str | None
+    #: Declared length of the body, None when it was not declared.
+    length: int | None
+    encoding: str | None
+    has_body: bool
+    #: Whether two headers that must agree do not.
+    has_two_serials: bool
+    has_two_tokens: bool
+
+
+def read_headers(scope: Scope) -> Headers:
+    """Pick the headers of this contract; names are lower case by the time they are here."""
+    serial = token = encoding = None
+    length: int | None = None
+    is_chunked = False
+    has_two_serials = has_two_tokens = False
+    for name, value in scope["headers"]:
+        if name == b"sn":
+            text = value.decode("latin-1").strip()
+            has_two_serials |= serial is not None and serial != text
+            serial = text
+        elif name == b"auth-token":
+            text = value.decode("latin-1").strip()
+            has_two_tokens |= token is not None and token != text
+            token = text
+        elif name == b"authorization":
+            text = value.decode("latin-1").strip()
+            if text[: len(_BEARER)].lower() == _BEARER:
+                text = text[len(_BEARER) :].strip()
+                has_two_tokens |= token is not None and token != text
+                token = text
+        elif name == b"content-length":
+            length = int(value) if value.isdigit() else None
+        elif name == b"content-encoding":
+            encoding = value.decode("latin-1").strip().lower()
+        elif name == b"transfer-encoding":
+            is_chunked = True
+    has_body = is_chunked or bool(length)
+    return Headers(serial, token, length, encoding, has_body, has_two_serials, has_two_tokens)
+
+
+def serial_of(headers: Headers) -> SerialNumber:
+    """Give the serial that a request names.
+
+    Errors:  Refused with `missing_serial` or `invalid_serial`.
+    """
+    if headers.serial is None:
+        raise Refused(MISSING_SERIAL)
+    if headers.has_two_serials or not is_serial(headers.serial):
+        raise Refused(INVALID_SERIAL)
+    return SerialNumber(headers.serial)
+
+
+async def find_device(
+    edge: Edge, headers: Headers, *, address: str, operation: str, is_hidden: bool
+) -> Entry:
+    """Give the device that a request speaks for, once its token is proven.
+
+    `is_hidden` answers an unknown device like a wrong token, so that a stranger cannot tell.
+
+    Errors:  Refused with `missing_serial`, `invalid_serial`, `unknown_device`, `invalid_token`.
+    """
+    serial = serial_of(headers)
+    directory = edge.context.directory
+    entry = directory.recall(serial) or await directory.find(serial)
+    if entry is None:
+        edge.context.presence.stranger(
+            serial, engine="http", address=address, operation=operation, now=edge.now()
+        )
+        raise Refused(INVALID_TOKEN if is_hidden else UNKNOWN_DEVICE)
+    if not await _is_proven(edge, entry, headers):
+        telemetry.AUTH_FAILURES.labels("ingest_v1").inc()
+        raise Refused(INVALID_TOKEN)
+    return entry
+
+
+async def _is_proven(edge: Edge, entry: Entry, headers: Headers) -> bool:
+    token, device = headers.token, entry.device
+    if token is None or headers.has_two_tokens:
+        return False
+    if device.token_hash is not None and vault.matches(token, device.token_hash):
+        return True
+    if not token.startswith(_KEY_PREFIX):
+        return False
+    key = await keys.find(edge.context, token, now=edge.now())
+    return (
+        key is not None
+        and key.account == device.account
+        and key.allows("punches:write")
+        and key.covers(device.id)
+    )

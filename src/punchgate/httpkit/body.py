@@ -1,0 +1,66 @@
+"""Reading a request's body: never more than the cap, never longer than the limit.
+
+What a contract answers when it is too large or too slow is the contract's.
+"""
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
+
+from punchgate.httpkit.edge import Receive
+
+#: A body must be here within this time, whatever its size.
+LIMIT_S: Final = 30.0
+#: After this time it must have come at `SLOWEST` bytes a second.
+GRACE_S: Final = 5.0
+SLOWEST: Final = 100
+
+
+class TooLarge(Exception):  # noqa: N818 (what it is, not that it is an error)
+    """The body goes beyond the cap; the rest was not read."""
+
+
+class TooSlow(Exception):  # noqa: N818
+    """The body did not arrive in time."""
+
+
+class Gone(Exception):  # noqa: N818
+    """The caller went away; nobody is there to be answered."""
+
+
+async def read(receive: Receive, *, cap: int, monotonic: Callable[[], float]) -> bytes:
+    """Read a whole body.
+
+    Errors:  TooLarge beyond `cap` bytes, and no more than that is read; TooSlow after 30 s, or when
+             a part arrives after 5 s and less than 100 bytes a second have come; Gone if the caller
+             hung up before the end.
+    """
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if not message.get("more_body") and message["type"] == "http.request":
+                if len(body) > cap:
+                    raise TooLarge
+                return body
+            return await _read_parts(message, receive, cap, monotonic)
+    except TimeoutError:
+        raise TooSlow from None
+
+
+async def _read_parts(
+    message: MutableMapping[str, Any], receive: Receive, cap: int, monotonic: Callable[[], float]
+) -> bytes:
+    started, body = monotonic(), bytearray()
+    while True:
+        if message["type"] != "http.request":
+            raise Gone
+        body += message.get("body", b"")
+        if len(body) > cap:
+            raise TooLarge
+        if not message.get("more_body"):
+            return bytes(body)
+        elapsed = monotonic() - started
+        if elapsed > GRACE_S and len(body) < elapsed * SLOWEST:
+            raise TooSlow
+        message = await receive()

@@ -1,0 +1,75 @@
+"""`/livez`, `/readyz` and `/metrics`: what an orchestrator and a scraper ask.
+
+`/livez` asks nothing of anybody: a blip of the database must not restart every process. `/readyz`
+writes something and waits for its commit.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from punchgate import telemetry
+from punchgate.domain.error import PunchgateError
+from punchgate.httpkit.edge import Receive, Scope, Send
+
+#: A probe write that takes longer means that punches do too.
+PROBE_S: Final = 0.5
+
+
+class Health:
+    """The ASGI app of the three paths."""
+
+    def __init__(
+        self,
+        *,
+        probe: Callable[[], Awaitable[None]],
+        troubles: Callable[[], list[str]],
+        gauges: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Take what writes the probe, what names troubles known without it, and what sets the gauges."""
+        self._probe = probe
+        self._troubles = troubles
+        self._gauges = gauges
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
+        """Answer one request."""
+        path, status, kind = scope["path"], 200, b"application/json"
+        if scope["method"] not in {"GET", "HEAD"}:
+            status, content = 405, b'{"error":"method not allowed"}'
+        elif path == "/livez":
+            content = b'{"live":true}'
+        elif path == "/metrics":
+            await self._gauges()
+            content, kind = telemetry.metrics(), b"text/plain; version=0.0.4; charset=utf-8"
+        else:
+            is_ready = await self._is_ready()
+            status = 200 if is_ready else 503
+            content = msgspec.json.encode({"ready": is_ready})
+        headers = [
+            (b"content-type", kind),
+            (b"content-length", str(len(content)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        if status == 405:
+            headers.append((b"allow", b"GET, HEAD"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        is_head = scope["method"] == "HEAD"
+        await send({"type": "http.response.body", "body": b"" if is_head else content})
+
+    async def _is_ready(self) -> bool:
+        """Say whether punches can be taken; why not goes to the log, where only operators read."""
+        reasons = self._troubles()
+        if not reasons:
+            try:
+                async with asyncio.timeout(PROBE_S):
+                    await self._probe()
+            except TimeoutError:
+                reasons = ["the probe write took too long"]
+            except PunchgateError as error:
+                reasons = [str(error)]
+        if reasons:
+            telemetry.say("not.ready", "warning", reason="; ".join(reasons))
+        return not reasons

@@ -1,0 +1,36 @@
+"""THE table of what we speak: one row per published contract, one per protocol's reader.
+
+A new contract or protocol is its own folder and one row here; nothing is discovered.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from punchgate.contracts import ingest_v1, report_v1
+from punchgate.domain.punch import Transport
+from punchgate.httpkit.edge import App
+from punchgate.usecases.context import Reader
+from punchgate.wire import attendance
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A published API: the beginning of its paths, and what builds its app from an edge and its settings."""
+
+    name: str
+    prefix: str
+    build: Callable[[Any, Any], App]
+    #: Whether terminals need it, so that the listener for devices carries it too.
+    is_for_devices: bool
+
+
+CONTRACTS: Final = (
+    Contract("ingest_v1", "/api/attendance/", ingest_v1.build, is_for_devices=True),
+    Contract("report_v1", "/api/v1/attendance/", report_v1.build, is_for_devices=False),
+)
+
+#: How the kept bytes of one item are read again, by the transport that brought them.
+READERS: Final[Mapping[Transport, Reader]] = {
+    "http": Reader("attendance/1", attendance.read_bytes),
+}

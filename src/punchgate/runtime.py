@@ -1,0 +1,67 @@
+"""Everything long-lived is a worker; the supervisor starts it, starts it again when it fails, and ends it.
+
+Stopping is an order: a worker is cancelled and leaves things as it promised. Sleeping happens here
+and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from punchgate import telemetry
+
+_FIRST_BACKOFF_S: Final = 0.5
+_LONGEST_BACKOFF_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Something that runs until it is cancelled."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
+def every(interval_s: float, act: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    """Make the run of a worker that acts again and again, with a pause between."""
+
+    async def run() -> None:
+        while True:
+            await act()
+            await asyncio.sleep(interval_s)
+
+    return run
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs workers; `failing` names those that are waiting to be started again."""
+
+    workers: list[Worker]
+    failing: set[str] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Run every worker until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for worker in self.workers:
+                group.create_task(self._keep(worker), name=worker.name)
+
+    async def _keep(self, worker: Worker) -> None:
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            try:
+                await worker.run()
+            except Exception as error:  # noqa: BLE001 (it is written down, and tried again)
+                self.failing.add(worker.name)
+                telemetry.say(
+                    "worker.failed",
+                    "error",
+                    worker=worker.name,
+                    error=f"{type(error).__name__}: {error}",
+                )
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, _LONGEST_BACKOFF_S)
+            else:
+                return
+            self.failing.discard(worker.name)

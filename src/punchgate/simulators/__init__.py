@@ -1,0 +1,1 @@
+"""Virtual terminals: the outside world. Of ours they may know only `wire`."""

@@ -1,0 +1,164 @@
+"""Opening the database, and reading from it.
+
+A read is a plain function that gets a transaction which cannot write; it sees one consistent snapshot. On SQLite reads run
+on a few threads with connections of their own, on PostgreSQL on a pool. Writing is `writer.py`'s alone.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from punchgate.store.error import StoreUnavailable
+
+T = TypeVar("T")
+
+#: More threads only queue for the interpreter; four keep a slow report from holding up the quick ones.
+READERS: Final = 4
+#: How long a connection waits for another process's short write (the command line's).
+BUSY_TIMEOUT_MS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the data is: a SQLite file, or a PostgreSQL URL without its driver."""
+
+    dialect: Literal["sqlite", "postgresql"]
+    #: `sqlite:///FILE` or `postgresql://USER@HOST:PORT/NAME`.
+    url: str
+
+    @property
+    def path(self) -> Path:
+        """Give the SQLite file; only there for SQLite."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+
+def address(url: str) -> Address:
+    """Read a database URL; ValueError names what is wrong with it."""
+    name = make_url(url).get_backend_name()
+    if name == "sqlite":
+        return Address("sqlite", "sqlite:///" + url.removeprefix("sqlite:///"))
+    if name in {"postgresql", "postgres"}:
+        plain = make_url(url).set(drivername="postgresql")
+        return Address("postgresql", plain.render_as_string(hide_password=False))
+    raise ValueError(f"{name} is not a database that we keep punches in: use sqlite or postgresql.")
+
+
+class Database(Protocol):
+    """The store, for questions. Two implementations, one suite (`tests/store/`)."""
+
+    address: Address
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that cannot write and give its result back.
+
+        Errors: StoreUnavailable when the database cannot be asked; whatever `work` raises.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection; the object is of no use afterwards."""
+        ...
+
+
+def open_database(where: Address) -> Database:
+    """Open the store for reading; nothing is connected before the first read."""
+    return SqliteDatabase(where) if where.dialect == "sqlite" else PostgresDatabase(where)
+
+
+class SqliteDatabase:
+    """A SQLite file, read on a few threads."""
+
+    def __init__(self, where: Address) -> None:
+        self.address = where
+        self._engine = sqlite_engine(where.path, is_read_only=True, size=READERS)
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="punchgate-read")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self._engine.connect() as tx:
+                return work(tx)
+        except DBAPIError as error:
+            raise StoreUnavailable("The database file cannot be read.") from error
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        self._engine.dispose()
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, read through a pool."""
+
+    def __init__(self, where: Address) -> None:
+        self.address = where
+        self.engine: AsyncEngine = postgres_engine(where)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                return await connection.run_sync(work)
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            raise StoreUnavailable("PostgreSQL cannot be asked.") from error
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def sqlite_engine(path: Path, *, is_read_only: bool, size: int = 1) -> Engine:
+    """Make an engine whose transactions are exactly the ones that we begin.
+
+    `sqlite3` opens transactions by itself, late, and not before a read; two reads of a report would then see two
+    different stores. So the driver is told to keep out of it, and BEGIN is ours.
+    """
+
+    def connect() -> sqlite3.Connection:
+        db = sqlite3.connect(
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+        )
+        db.execute("PRAGMA cache_size=-32768")
+        if is_read_only:
+            db.execute("PRAGMA query_only=ON")
+        return db
+
+    engine = create_engine(
+        "sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=size, max_overflow=0
+    )
+    opening = "BEGIN" if is_read_only else "BEGIN IMMEDIATE"
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(opening)
+
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def postgres_engine(where: Address, **options: Any) -> AsyncEngine:
+    """Make a pool of PostgreSQL connections that flush before they answer."""
+    return create_async_engine(
+        make_url(where.url).set(drivername="postgresql+asyncpg"),
+        pool_size=READERS,
+        max_overflow=READERS,
+        pool_timeout=5,
+        connect_args={"server_settings": {"synchronous_commit": "on"}, "timeout": 5},
+        **options,
+    )

@@ -1,0 +1,115 @@
+"""Bringing the tables up to date: numbered steps, forward only, each in a transaction.
+
+`serve` on SQLite does it by itself at start; on PostgreSQL, where several processes share the tables, it is asked for with
+`punchgate db migrate`. Functions here open a connection of their own and take an address instead of a transaction.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from punchgate.store.database import Address, postgres_engine, sqlite_engine
+from punchgate.store.error import StoreOutdated
+
+_STEPS: Final = Path(__file__).parent / "migrations"
+#: Two processes that migrate at once take turns.
+_LOCK: Final = 0x70756E63
+
+
+def newest() -> str:
+    """Give the name of the last step that this program knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+async def current(where: Address) -> str | None:
+    """Give the name of the last step that the database has taken; None for an empty one."""
+    if where.dialect == "sqlite":
+        if not where.path.exists():
+            return None
+        return await asyncio.to_thread(_current_sqlite, where)
+    engine = postgres_engine(where)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_current)
+    finally:
+        await engine.dispose()
+
+
+async def migrate(where: Address, now: int) -> str:
+    """Take every step that is missing and give the name of the last one; safe to call twice.
+
+    Units:   `now` is milliseconds since 1970-01-01 UTC, noted as the time of creation.
+    """
+    if where.dialect == "sqlite":
+        where.path.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(_migrate_sqlite, where, now)
+    else:
+        engine = postgres_engine(where)
+        try:
+            async with engine.begin() as connection:
+                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                await connection.run_sync(_upgrade, now)
+        finally:
+            await engine.dispose()
+    return newest()
+
+
+async def ensure_current(where: Address) -> None:
+    """Refuse a database whose tables are not the ones that this program knows.
+
+    Errors: StoreOutdated.
+    """
+    found = await current(where)
+    if found != newest():
+        raise StoreOutdated(
+            f"The database is at step {found or 'none'}, this program needs {newest()}."
+            " Run `punchgate db migrate`."
+        )
+
+
+def _migrate_sqlite(where: Address, now: int) -> None:
+    engine = sqlite_engine(where.path, is_read_only=False)
+    try:
+        with engine.connect() as connection:
+            db = connection.connection.driver_connection
+            if db is not None:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+                db.execute("PRAGMA wal_autocheckpoint=0")
+            with connection.begin():
+                _upgrade(connection, now)
+    finally:
+        engine.dispose()
+
+
+def _current_sqlite(where: Address) -> str | None:
+    engine = sqlite_engine(where.path, is_read_only=True)
+    try:
+        with engine.connect() as connection:
+            return _current(connection)
+    finally:
+        engine.dispose()
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection, now: int) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    config.attributes["now"] = now
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_STEPS))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,1 @@
+"""The migrations: numbered, linear, forward only. `store/migrate.py` runs them."""

@@ -1,0 +1,1 @@
+"""One module per step, `NNNN_what.py`; a released one is never changed."""

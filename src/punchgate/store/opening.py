@@ -1,0 +1,70 @@
+"""Opening the store: the lock on the data directory, tables that are current, then reader and writer.
+
+Functions here take an address, because there is no transaction yet.
+"""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from punchgate.store import migrate
+from punchgate.store.database import Address, Database, open_database
+from punchgate.store.error import StoreUnsafe
+from punchgate.store.writer import Writer
+from punchgate.store.writer_postgres import PostgresWriter
+from punchgate.store.writer_sqlite import SqliteWriter
+
+
+class Store(NamedTuple):
+    """An open store."""
+
+    database: Database
+    writer: Writer
+
+
+@asynccontextmanager
+async def open_store(where: Address, *, is_serving: bool, now: int) -> AsyncIterator[Store]:
+    """Open the store and close it in the end; an empty one gets its tables.
+
+    A server on SQLite also brings older tables up to date, and holds the data directory for itself:
+    a second server on one file gains nothing and would be a second checkpointer.
+
+    Errors:  StoreOutdated, StoreUnsafe.
+    """
+    lock = _lock(where.path.parent) if where.dialect == "sqlite" and is_serving else None
+    try:
+        found = await migrate.current(where)
+        if found is None or (where.dialect == "sqlite" and is_serving):
+            await migrate.migrate(where, now)
+        await migrate.ensure_current(where)
+        database = open_database(where)
+        writer: Writer = (
+            SqliteWriter(where, is_serving=is_serving)
+            if where.dialect == "sqlite"
+            else PostgresWriter(where)
+        )
+        try:
+            yield Store(database, writer)
+        finally:
+            await writer.close()
+            await database.close()
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(directory: Path) -> int:
+    """Hold a directory until the file that is given back is closed, or the process dies."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = os.open(directory / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise StoreUnsafe(
+            f"Another server works on {directory}. Stop it, or give this one a directory of its own."
+        ) from None
+    return lock

@@ -1,0 +1,455 @@
+"""Workdays: which are stale, what they come to, and how they are kept, counted and paged.
+
+A punch only marks the days that it touches (`record.py`); everything else happens here, either for a
+reader, who computes what is stale and writes nothing, or for the worker that keeps the rows current.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, delete, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from punchgate.domain import policy, punch, workday
+from punchgate.domain.ids import AccountNo, PersonNo
+from punchgate.domain.policy import Rules
+from punchgate.domain.workday import DayPunch, Reach, Workday
+from punchgate.store import policies, schema
+
+_DAY: Final = timedelta(days=1)
+#: How far back a chain of sessions is followed before it is taken to begin there.
+FARTHEST_DAYS: Final = 62
+#: No clock is further from UTC; see `_load`.
+_WIDEST_OFFSET_S: Final = 14 * 3600
+_DECODER: Final = msgspec.json.Decoder(Workday)
+#: Values bound in one statement; both databases take ten times as many.
+_SLICE: Final = 1_000
+
+
+class Key(NamedTuple):
+    """One person's date, in the order in which a report shows them within a date."""
+
+    date: str
+    person_no: PersonNo
+
+
+class Stale(NamedTuple):
+    """A day that waits to be computed; `touch` is what it was marked with."""
+
+    account: AccountNo
+    date: str
+    person_no: PersonNo
+    touch: int
+
+    @property
+    def key(self) -> Key:
+        """Whose day it is."""
+        return Key(self.date, self.person_no)
+
+
+class Kept(NamedTuple):
+    """A workday as a row."""
+
+    key: Key
+    day: Workday
+    version: int
+    is_present: bool
+
+
+Computed = Mapping[Key, Sequence[Workday]]
+
+
+def rules(tx: Connection, account: AccountNo) -> Rules:
+    """Give the rules by which an account's punches become days."""
+    return policy.in_order(
+        {each.valid_from: policy.parse(each.rules) for each in policies.list_policies(tx, account)}
+    )
+
+
+def list_stale(
+    tx: Connection,
+    account: AccountNo,
+    *,
+    since: date,
+    until: date,
+    person_no: PersonNo | None = None,
+) -> list[Stale]:
+    """List an account's stale days from `since` to `until`, both included."""
+    table = schema.workday_stale
+    wanted = (
+        select(table)
+        .where(
+            table.c.account == account,
+            table.c.date >= since.isoformat(),
+            table.c.date <= until.isoformat(),
+        )
+        .order_by(table.c.date, table.c.person_no)
+    )
+    if person_no is not None:
+        wanted = wanted.where(table.c.person_no == person_no)
+    return _stale(tx, wanted)
+
+
+def next_stale(tx: Connection, *, limit: int) -> list[Stale]:
+    """List stale days of one account and neighbouring dates, to be computed together.
+
+    An exception to "the account comes second": the worker asks for all of them.
+    """
+    table = schema.workday_stale
+    found = _stale(
+        tx,
+        select(table).order_by(table.c.account, table.c.date, table.c.person_no).limit(limit),
+    )
+    return [each for each in found if each.account == found[0].account]
+
+
+def count_stale(tx: Connection) -> int:
+    """Count all stale days of the installation."""
+    return int(tx.execute(select(func.count()).select_from(schema.workday_stale)).scalar_one())
+
+
+def mark_stale(tx: Connection, account: AccountNo, since: date, touch: int = 0) -> None:
+    """Have an account's days from the one before `since` on computed again: its rules have changed."""
+    day, stale = schema.workday, schema.workday_stale
+    upsert = _insert(tx)(stale).from_select(
+        ["account", "date", "person_no", "touch"],
+        select(day.c.account, day.c.date, day.c.person_no, literal(touch))
+        .where(day.c.account == account, day.c.date >= (since - _DAY).isoformat())
+        .distinct(),
+    )
+    tx.execute(
+        upsert.on_conflict_do_update(
+            index_elements=["account", "date", "person_no"],
+            set_={"touch": upsert.excluded.touch},
+        )
+    )
+
+
+def compute(tx: Connection, account: AccountNo, keys: Collection[Key]) -> Computed:
+    """Compute days from their punches; a key without a row of its own comes out empty."""
+    by_rules = rules(tx, account)
+    reach = workday.reach(by_rules)
+    has_sessions = any(rule.attribution == "session" for rule in by_rules.policies())
+    found: dict[Key, list[Workday]] = {key: [] for key in keys}
+    for window in _windows(keys, reach):
+        codes = _codes(tx, account, window.people)
+        lines = _load(tx, account, codes, window.since, window.until)
+        for code, person_no in codes.items():
+            line = lines.get(person_no, [])
+            if has_sessions:
+                line = _certain(tx, account, (code, person_no), window, (line, by_rules))
+            for day in workday.compute(line, by_rules):
+                key = Key(day.date, person_no)
+                if key in found:
+                    found[key].append(day)
+    return found
+
+
+def keep(
+    tx: Connection, account: AccountNo, stale: Sequence[Stale], computed: Computed, now: int
+) -> int:
+    """Write days that were computed and say how many have changed.
+
+    A version rises only when the result differs. A day that was touched again since it was read as
+    stale is written and stays stale.
+    """
+    keys = list(computed)
+    before = {
+        (kept.key, kept.day.is_off_shift): kept for kept in list_kept(tx, account, keys, gone=True)
+    }
+    rows, counts = [], dict.fromkeys((key.date for key in keys), 0)
+    for key, days in computed.items():
+        after = {day.is_off_shift: day for day in days}
+        for is_off_shift in (False, True):
+            old, day = before.get((key, is_off_shift)), after.get(is_off_shift)
+            if (row := _changed(old, day)) is None:
+                continue
+            version, shown, is_present = row
+            counts[key.date] += int(is_present) - int(old is not None and old.is_present)
+            rows.append(_row(account, key, shown, version, is_present=is_present, now=now))
+    _put(tx, rows)
+    _count(tx, account, counts)
+    table = schema.workday_stale
+    for each in stale:
+        tx.execute(
+            delete(table).where(
+                table.c.account == each.account,
+                table.c.date == each.date,
+                table.c.person_no == each.person_no,
+                table.c.touch == each.touch,
+            )
+        )
+    return len(rows)
+
+
+def counts(tx: Connection, account: AccountNo, *, since: date, until: date) -> dict[str, int]:
+    """Give the number of rows of each date that has any, both ends included, newest first."""
+    table = schema.workday_count
+    rows = tx.execute(
+        select(table.c.date, table.c.days)
+        .where(
+            table.c.account == account,
+            table.c.date >= since.isoformat(),
+            table.c.date <= until.isoformat(),
+            table.c.days > 0,
+        )
+        .order_by(table.c.date.desc())
+    )
+    return {row.date: row.days for row in rows}
+
+
+def list_of_date(
+    tx: Connection, account: AccountNo, day: str, *, offset: int, limit: int
+) -> list[Kept]:
+    """List the rows of a date by person, some of them."""
+    table = schema.workday
+    rows = tx.execute(
+        select(table)
+        .where(table.c.account == account, table.c.date == day, table.c.is_present)
+        .order_by(table.c.person_no, table.c.is_off_shift)
+        .offset(offset)
+        .limit(limit)
+    )
+    return [_kept(row) for row in rows]
+
+
+def list_kept(
+    tx: Connection, account: AccountNo, keys: Collection[Key], *, gone: bool = False
+) -> list[Kept]:
+    """List the rows of some keys, with `gone` those also that are not there any more."""
+    table = schema.workday
+    by_date: dict[str, list[PersonNo]] = {}
+    for key in keys:
+        by_date.setdefault(key.date, []).append(key.person_no)
+    found = []
+    for day, people in by_date.items():
+        for part in _slices(people):
+            wanted = select(table).where(
+                table.c.account == account, table.c.date == day, table.c.person_no.in_(part)
+            )
+            if not gone:
+                wanted = wanted.where(table.c.is_present)
+            found += [_kept(row) for row in tx.execute(wanted)]
+    return found
+
+
+def list_of_person(
+    tx: Connection, account: AccountNo, person_no: PersonNo, dates: Sequence[str]
+) -> list[Kept]:
+    """List one person's rows of the given dates.
+
+    A list of dates and not a range: each is one look-up by the whole key, where a range would read
+    everybody's rows.
+    """
+    table = schema.workday
+    rows = tx.execute(
+        select(table).where(
+            table.c.account == account,
+            table.c.date.in_(dates),
+            table.c.person_no == person_no,
+            table.c.is_present,
+        )
+    )
+    return [_kept(row) for row in rows]
+
+
+def _stale(tx: Connection, wanted: Select[Any]) -> list[Stale]:
+    return [
+        Stale(AccountNo(row.account), row.date, PersonNo(row.person_no), row.touch)
+        for row in tx.execute(wanted)
+    ]
+
+
+def _insert(tx: Connection) -> Any:
+    return sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+
+
+def _slices(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[start : start + _SLICE] for start in range(0, len(items), _SLICE)]
+
+
+class _Window(NamedTuple):
+    """A stretch of dates whose punches are loaded together; half-open."""
+
+    first: date
+    since: date
+    until: date
+    people: list[PersonNo]
+
+
+def _windows(keys: Collection[Key], reach: Reach) -> list[_Window]:
+    by_date: dict[date, set[PersonNo]] = {}
+    for key in keys:
+        by_date.setdefault(date.fromisoformat(key.date), set()).add(key.person_no)
+    windows: list[_Window] = []
+    for day, people in sorted(by_date.items()):
+        since, until = day - reach.before * _DAY, day + (reach.after + 1) * _DAY
+        if windows and since < windows[-1].until:
+            last = windows.pop()
+            people |= set(last.people)
+            windows.append(_Window(last.first, last.since, until, sorted(people)))
+        else:
+            windows.append(_Window(day, since, until, sorted(people)))
+    return windows
+
+
+def _certain(
+    tx: Connection,
+    account: AccountNo,
+    person: tuple[str, PersonNo],
+    window: _Window,
+    known: tuple[list[DayPunch], Rules],
+) -> list[DayPunch]:
+    """Load further back while a session from before the window could still decide its first day."""
+    code, person_no = person
+    line, by_rules = known
+    since, days = window.since, 2
+    # Every punch from this instant on is loaded, wherever on earth its clock stands.
+    while days < FARTHEST_DAYS and not workday.is_enough(
+        line, by_rules, since=_instant(since) + _WIDEST_OFFSET_S, day=window.first
+    ):
+        days *= 2
+        since = window.since - days * _DAY
+        line = _load(tx, account, {code: person_no}, since, window.until).get(person_no, [])
+    return line
+
+
+def _codes(tx: Connection, account: AccountNo, people: Sequence[PersonNo]) -> dict[str, PersonNo]:
+    table, found = schema.person, {}
+    for part in _slices(people):
+        rows = tx.execute(
+            select(table.c.user_code, table.c.person_no).where(
+                table.c.account == account, table.c.person_no.in_(part)
+            )
+        )
+        found |= {row.user_code: PersonNo(row.person_no) for row in rows}
+    return found
+
+
+def _load(
+    tx: Connection,
+    account: AccountNo,
+    codes: Mapping[str, PersonNo],
+    since: date,
+    until: date,
+) -> dict[PersonNo, list[DayPunch]]:
+    """Load people's punches with wall times from `since` up to, not including, `until`."""
+    table, device = schema.punch, schema.device
+    found: dict[PersonNo, list[DayPunch]] = {}
+    for part in _slices(list(codes)):
+        rows = tx.execute(
+            select(
+                table.c.user_code,
+                table.c.punch_id,
+                table.c.at,
+                table.c.utc_offset_s,
+                table.c.direction,
+                table.c.device_id,
+                table.c.flags,
+                table.c.zone,
+                device.c.direction_policy,
+            )
+            .outerjoin(
+                device,
+                and_(
+                    device.c.account == table.c.account,
+                    device.c.device_id == table.c.device_id,
+                ),
+            )
+            .where(
+                table.c.account == account,
+                table.c.punch_id >= punch.first_id_at(_midnight(since)),
+                table.c.punch_id < punch.first_id_at(_midnight(until)),
+                table.c.user_code.in_(part),
+            )
+        )
+        for row in rows:
+            found.setdefault(codes[row.user_code], []).append(
+                DayPunch(
+                    row.punch_id,
+                    row.at,
+                    row.utc_offset_s,
+                    row.direction,
+                    row.device_id,
+                    row.direction_policy or "as-reported",
+                    tuple(row.flags.split()) if row.flags else (),
+                    row.zone,
+                )
+            )
+    return found
+
+
+def _changed(old: Kept | None, day: Workday | None) -> tuple[int, Workday, bool] | None:
+    """Say what to write where a row was `old` and comes out as `day`: its version, its day, whether it is there."""
+    if day is None:
+        if old is None or not old.is_present:
+            return None
+        return old.version + 1, old.day, False
+    if old is None:
+        return 1, day, True
+    if old.is_present and old.day == day:
+        return None
+    return old.version + 1, day, True
+
+
+def _row(
+    account: AccountNo, key: Key, day: Workday, version: int, *, is_present: bool, now: int
+) -> dict[str, Any]:
+    return {
+        "account": account,
+        "date": key.date,
+        "person_no": key.person_no,
+        "is_off_shift": day.is_off_shift,
+        "is_present": is_present,
+        "version": version,
+        "body": msgspec.json.encode(day).decode(),
+        "computed_at": now,
+    }
+
+
+def _put(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
+    upsert = _insert(tx)(schema.workday)
+    changed = {
+        name: upsert.excluded[name] for name in ("is_present", "version", "body", "computed_at")
+    }
+    keys = ["account", "date", "person_no", "is_off_shift"]
+    tx.execute(upsert.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+
+
+def _count(tx: Connection, account: AccountNo, counts: Mapping[str, int]) -> None:
+    table = schema.workday_count
+    rows = [
+        {"account": account, "date": day, "days": change}
+        for day, change in counts.items()
+        if change
+    ]
+    if rows:
+        upsert = _insert(tx)(table)
+        tx.execute(
+            upsert.on_conflict_do_update(
+                index_elements=["account", "date"],
+                set_={"days": table.c.days + upsert.excluded.days},
+            ),
+            rows,
+        )
+
+
+def _kept(row: Any) -> Kept:
+    return Kept(
+        Key(row.date, PersonNo(row.person_no)),
+        _DECODER.decode(row.body),
+        row.version,
+        bool(row.is_present),
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time())
+
+
+def _instant(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * 86_400

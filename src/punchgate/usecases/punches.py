@@ -1,0 +1,264 @@
+"""`record`: the one door. Here a reading becomes a fact, and nowhere else.
+
+Which device and account, which zone, what a code means, which punch it is: all of that is worked
+out here, then handed to the writer, and a receipt comes back after the commit. Every transport ends
+in this function; there is no second way to store a punch.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, Literal, NamedTuple
+
+from sqlalchemy import Connection
+
+from punchgate.domain import localtime, punch, quarantine
+from punchgate.domain.codes import HTTP_VERIFY, CodeTable, Direction, VerifyMethod
+from punchgate.domain.ids import PunchId, QuarantineId, UserCode
+from punchgate.domain.punch import Punch, Transport, ZoneSource
+from punchgate.store import door
+from punchgate.store.fact import REFUSED_REASON, Fact, Held, Outcome
+from punchgate.usecases.context import Context
+from punchgate.usecases.directory import Entry
+from punchgate.wire.event import PunchesSeen, Reading
+
+#: A punch received this long after its instant says so.
+LATE_MS: Final = 24 * 3600 * 1000
+#: How far around an ambiguous hour a device's own punches are asked for.
+_AROUND: Final = timedelta(hours=3)
+#: Instants before this are before 2000 on every clock of the world, and may have no wall time at all.
+_ANCIENT_S: Final = 946_684_800 - 2 * 86_400
+_DAY: Final = timedelta(days=1)
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (wall times have no zone)
+
+#: Which table of verify codes a transport speaks by.
+_TABLES: Final[dict[Transport, CodeTable]] = {
+    "http": "http",
+    "tcp": "http",
+    "mqtt": "http",
+    "import": "http",
+    "iclock": "push",
+    "zk": "pull",
+}
+
+
+class Receipt(NamedTuple):
+    """What became of one reading, said after the commit that holds it.
+
+    Recorded and duplicate ones have a `punch_id`, quarantined ones a `quarantine_id` and a reason.
+    """
+
+    status: Literal["recorded", "duplicate", "quarantined"]
+    punch_id: PunchId | None = None
+    quarantine_id: QuarantineId | None = None
+    reason: str | None = None
+    flags: str = ""
+
+
+class Upload(NamedTuple):
+    """What the items of one upload have in common."""
+
+    entry: Entry
+    transport: Transport
+    #: Which reader read it; kept beside what it could not read.
+    codec: str
+    #: When it arrived, in milliseconds since 1970-01-01 UTC.
+    received_at: int
+
+
+async def record(
+    context: Context, entry: Entry, seen: PunchesSeen, *, transport: Transport, now: int
+) -> list[Receipt]:
+    """Store what a device said and give one receipt per item, in their order, after the commit.
+
+    Shapes:     any mix of readings and unreadable items of one device; what cannot be a punch goes
+                to quarantine and touches none of its neighbours.
+    Units:      `now` is the time of receipt in milliseconds since 1970-01-01 UTC.
+    Errors:     StoreBusy, StoreUnavailable: nothing is acknowledged, all of it may be sent again.
+    Repeating:  safe: a punch that is there is a duplicate and changes nothing.
+    """
+    upload = Upload(entry, transport, context.readers[transport].name, now)
+    latest = await _latest(context, entry, seen)
+    items: list[Fact | Held] = []
+    for item in seen.items:
+        if isinstance(item, Reading):
+            fact = _read(upload, item, latest)
+            if isinstance(fact, Fact) and (latest is None or fact.punch.at > latest):
+                latest = fact.punch.at
+            items.append(fact)
+        else:
+            items.append(_hold(upload, item.reason, item.raw))
+    return await _store(context, items)
+
+
+async def release(context: Context, upload: Upload, reading: Reading) -> Receipt:
+    """Store a reading from quarantine whatever its time, because an operator says so; else as `record`.
+
+    Errors:  OverflowError for a time that no calendar has.
+    """
+    latest = await _latest(context, upload.entry, PunchesSeen([reading]))
+    (receipt,) = await _store(context, [_fact(upload, reading, latest, ("released",))])
+    return receipt
+
+
+async def _store(context: Context, items: list[Fact | Held]) -> list[Receipt]:
+    # Receipts are made of outcomes, and outcomes exist only after the commit: nobody answers early.
+    outcomes = await context.writer.record(items)
+    receipts = [_receipt(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
+    return receipts
+
+
+def _receipt(item: Fact | Held, outcome: Outcome) -> Receipt:
+    if isinstance(item, Held):
+        return Receipt("quarantined", None, item.quarantine_id, item.reason)
+    if outcome == "refused":
+        held = quarantine.derive_id(item.punch.serial, item.punch.raw)
+        return Receipt("quarantined", None, held, REFUSED_REASON)
+    status: Literal["recorded", "duplicate"] = "recorded" if outcome == "recorded" else "duplicate"
+    return Receipt(status, item.punch.punch_id, None, None, item.punch.flags)
+
+
+def _read(upload: Upload, reading: Reading, latest: int | None) -> Fact | Held:
+    """Turn a reading into a fact, or hold it when its time is impossible."""
+    ahead = upload.received_at + quarantine.AHEAD_MS
+    if reading.wall_time is None:
+        instant = reading.instant or 0
+        if instant * 1000 > ahead:
+            return _hold(upload, "future_time", reading.raw)
+        if instant < _ANCIENT_S:
+            return _hold(upload, "ancient_time", reading.raw)
+    fact = _fact(upload, reading, latest, ())
+    if fact.punch.at * 1000 > ahead:
+        return _hold(upload, "future_time", reading.raw)
+    if fact.punch.wall_time < quarantine.FIRST_WALL_TIME:
+        return _hold(upload, "ancient_time", reading.raw)
+    return fact
+
+
+def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str, ...]) -> Fact:
+    """Derive everything that a punch is from what the device said and what we know of the device."""
+    entry, transport, _, received_at = upload
+    device, account = entry.device, entry.account
+    source: ZoneSource
+    wall_time = reading.wall_time
+    found: tuple[str, ...] = ()
+    if wall_time is None:
+        at = reading.instant or 0
+        wall_time, offset = localtime.wall_at(at, entry.zone)
+        source = "epoch" if reading.time_form == "epoch" else "offset"
+    else:
+        at, offset, found = localtime.resolve(wall_time, entry.zone, latest=latest)
+        source = entry.zone_source
+    wall_text = str(wall_time)
+    direction, verify, unknown = _meaning(entry, reading)
+    flags = (*reading.flags, *unknown, *found, *marks)
+    if received_at - at * 1000 > LATE_MS:
+        flags = (*flags, "late_upload")
+    fact = Punch(
+        account.no,
+        punch.derive_id(
+            account.name,
+            device.serial,
+            reading.user_code,
+            wall_time,
+            wall_text,
+            reading.direction_code,
+        ),
+        device.id,
+        device.serial,
+        UserCode(reading.user_code),
+        wall_text,
+        reading.time_text,
+        entry.zone_name,
+        source,
+        offset,
+        at,
+        received_at,
+        reading.direction_code,
+        direction,
+        reading.verify_code,
+        verify,
+        _TABLES[transport],
+        transport,
+        reading.latitude,
+        reading.longitude,
+        reading.accuracy_m,
+        reading.temperature_c,
+        reading.mask,
+        reading.work_code,
+        " ".join(flags),
+        reading.raw,
+    )
+    own = wall_text[:10] if not found else str(_EPOCH + timedelta(seconds=at + offset))[:10]
+    return Fact(fact, entry.json, _dates(own) if account.spreads else (own,))
+
+
+def _meaning(entry: Entry, reading: Reading) -> tuple[Direction, VerifyMethod, tuple[str, ...]]:
+    """Name the raw codes by the device's tables, and flag what they do not know."""
+    device = entry.device
+    unknown: tuple[str, ...] = ()
+    direction: Direction = "unspecified"
+    code = reading.direction_code
+    if code is not None:
+        known = device.directions.get(code)
+        if known is None:
+            unknown = ("unknown_state",)
+        else:
+            direction = known
+    if device.direction_policy == "always-in":
+        direction = "check-in"
+    elif device.direction_policy == "always-out":
+        direction = "check-out"
+    verify: VerifyMethod = "unknown"
+    method = reading.verify_code
+    if method is not None:
+        named = device.verify_methods.get(method) or HTTP_VERIFY.get(method)
+        if named is None:
+            unknown = (*unknown, "unknown_input_type")
+        else:
+            verify = named
+    return direction, verify, unknown
+
+
+def _dates(own: str) -> tuple[str, ...]:
+    day = datetime.fromisoformat(own)
+    return (own, str(day - _DAY)[:10], str(day + _DAY)[:10])
+
+
+def _hold(upload: Upload, reason: str, raw: bytes) -> Held:
+    device = upload.entry.device
+    return Held(
+        device.account,
+        quarantine.derive_id(device.serial, raw),
+        device.id,
+        device.serial,
+        upload.transport,
+        upload.received_at,
+        reason,
+        raw,
+        upload.codec,
+    )
+
+
+async def _latest(context: Context, entry: Entry, seen: PunchesSeen) -> int | None:
+    """Give the instant of the device's latest stored punch if an ambiguous hour asks for it, else None.
+
+    Asked once per upload, for its first item of such an hour; later items follow the earlier ones.
+    """
+    for item in seen.items:
+        if not isinstance(item, Reading) or item.wall_time is None:
+            continue
+        if localtime.is_ambiguous(item.wall_time, entry.zone):
+            wall_time, device = item.wall_time, entry.device
+            first = localtime.resolve(wall_time, entry.zone).instant
+
+            def work(tx: Connection) -> int | None:
+                return door.latest_at(
+                    tx,
+                    device.account,
+                    device.id,
+                    since=wall_time - _AROUND,
+                    until=wall_time + _AROUND,
+                    before=first + localtime.RECENT_S + 1,
+                )
+
+            return await context.database.read(work)
+    return None

@@ -1,0 +1,46 @@
+"""What every suite may ask for: a database, on SQLite and on a private PostgreSQL.
+
+A fixture starts real programs and stops them; it patches nothing. What belongs to one suite stands
+in that suite's own conftest.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests import installed, postgres
+
+# Never a timed assertion: a slow machine is not a failed property. The blob repeats a failure
+# anywhere.
+settings.register_profile("punchgate", deadline=None, print_blob=True)
+settings.load_profile("punchgate")
+
+
+@pytest.fixture(scope="session", name="postgres")
+def postgres_cluster() -> Iterator[postgres.Cluster]:
+    """Give a private PostgreSQL server, one for each process of the test run."""
+    with postgres.running(installed.postgresql_folder()) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Give the address of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'punchgate.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgres: postgres.Cluster) -> Iterator[str]:
+    """Give the address of an empty database of its own on the private server."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Give the address of an empty database; a test that takes it runs once on each."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

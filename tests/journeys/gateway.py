@@ -1,0 +1,177 @@
+"""A gateway in a process of its own, on a data directory of its own: started, killed and asked.
+
+Real: `python -m punchgate`, its files or its PostgreSQL, its sockets. Nothing of ours is imported:
+whoever uses this sees what an operator and a device see.
+"""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+_ROOT: Final = Path(__file__).parents[2]
+_READY_S: Final = 30
+
+
+def until(condition: Callable[[], bool], *, within_s: float) -> None:
+    """Wait until a condition holds; AssertionError after this many seconds."""
+    deadline = time.monotonic() + within_s
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s"
+        pause.wait(0.01)
+
+
+def free_port() -> int:
+    """Give a port of loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment() -> Mapping[str, str]:
+    """Give the environment for a child of ours: this tree's package, nobody's settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PUNCHGATE_")}
+    return {**kept, "PYTHONPATH": f"{_ROOT / 'src'}{os.pathsep}{_ROOT}"}
+
+
+@dataclass(slots=True)
+class Gateway:
+    """One installation: where its store is and where it listens. `serve` may be called again."""
+
+    data: Path
+    database: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    devices_port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self, *arguments: str) -> Any:
+        """Run one command to its end and give what it printed as JSON.
+
+        Errors:  AssertionError with what it said on stderr if it did not end with 0.
+        """
+        where = ("--data", str(self.data)) if self.database is None else self._database()
+        return json.loads(self.text(*arguments, *where, "--json") or "null")
+
+    def text(self, *arguments: str) -> str:
+        """Run one command to its end and give what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "punchgate", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**environment(), **self.settings},
+        )
+        assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stderr}"
+        return done.stdout
+
+    def start(self) -> None:
+        """Start serving and return at once; `ready` says when it does."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        log = (self.data.parent / f"{self.data.name}.log").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "punchgate", "serve"),
+                    *(
+                        "--data",
+                        str(self.data),
+                        *(() if self.database is None else self._database()),
+                    ),
+                    *("--http", f"127.0.0.1:{self.port}"),
+                    *("--devices", f"127.0.0.1:{self.devices_port}"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**environment(), **self.settings},
+            )
+
+    def ready(self) -> bool:
+        """Say whether it serves; AssertionError with its log if it has ended instead."""
+        assert self.process is not None
+        assert self.process.poll() is None, f"the server ended:\n{self.log()}"
+        try:
+            status, _ = ask(f"{self.url}/readyz", {})
+        except OSError:
+            return False
+        return status == 200
+
+    def serve(self) -> None:
+        """Start serving and wait until it does."""
+        self.start()
+        until(self.ready, within_s=_READY_S)
+
+    def kill(self) -> None:
+        """End it as a crash does: no handler runs, nothing is flushed."""
+        self._end(signal.SIGKILL, within_s=10)
+
+    def stop(self, *, within_s: float = 30) -> int:
+        """Ask it to stop as a deploy does and give its exit code."""
+        return self._end(signal.SIGTERM, within_s=within_s)
+
+    def log(self) -> str:
+        return (self.data.parent / f"{self.data.name}.log").read_text()[-4000:]
+
+    def _end(self, number: signal.Signals, *, within_s: float) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=within_s)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _database(self) -> tuple[str, str]:
+        assert self.database is not None
+        return ("--database", self.database)
+
+
+@contextmanager
+def running(
+    data: Path, database: str | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Gateway]:
+    """Give an installation and see to it that nothing of it runs at the end."""
+    installation = Gateway(data, database, settings or {})
+    try:
+        yield installation
+    finally:
+        if installation.process is not None:
+            installation.kill()
+
+
+def ask(url: str, headers: Mapping[str, str]) -> tuple[int, Any]:
+    """Ask for a page and give its status and its JSON; None where the body is something else.
+
+    Errors:  OSError when nobody answers.
+    """
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.netloc, timeout=30)
+    try:
+        connection.request("GET", address._replace(scheme="", netloc="").geturl(), headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    except http.client.HTTPException as error:
+        raise ConnectionResetError from error
+    finally:
+        connection.close()
+    is_json = answer.headers.get_content_type() == "application/json"
+    return answer.status, json.loads(body) if is_json else None

@@ -1,0 +1,497 @@
+"""The punch object: each row of docs/contracts/ingest-v1.md. Pure; nothing is simulated."""
+
+import base64
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from punchgate.wire import attendance
+from punchgate.wire.event import Reading, Unreadable, UnreadableReason
+
+WALL = datetime(2026, 6, 21, 9, 30)  # noqa: DTZ001 (a wall time)
+TIME = "2026-06-21 09:30:00"
+PLAIN = {"user_id": "1001", "att_time": TIME, "att_state": 1, "input_type": 50}
+JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + b"x" * 40).decode()
+
+
+def read(item: object) -> Reading | Unreadable:
+    return attendance.read(item, json.dumps(item).encode())
+
+
+def reading(**fields: Any) -> Reading:
+    """Read a punch that is good but for the given fields, and is therefore recorded."""
+    seen = read({"user_id": "1001", "att_time": TIME} | fields)
+    assert isinstance(seen, Reading)
+    return seen
+
+
+def test_the_published_sample_is_read() -> None:
+    raw = (
+        b'{ "user_id":"1001", "att_time":"2026-06-21 09:30:00",\n "att_state":1, "input_type":50 }'
+    )
+    assert attendance.read(json.loads(raw), raw) == Reading(
+        raw, "1001", WALL, None, "wall", TIME, 1, 50
+    )
+
+
+@pytest.mark.parametrize("fields", [{"extra": 1}, {"location": None}, {"work_code": None}])
+def test_the_short_way_and_the_long_way_agree(fields: dict[str, Any]) -> None:
+    short, long = read(PLAIN), read(PLAIN | fields)
+    assert short[1:] == long[1:]
+
+
+def test_only_the_two_required_fields_make_a_punch() -> None:
+    seen = reading()
+    assert seen == Reading(
+        b'{"user_id": "1001", "att_time": "2026-06-21 09:30:00"}',
+        "1001", WALL, None, "wall", TIME,
+    )  # fmt: skip
+
+
+USERS: list[Any] = [{}, [], ["1001"], True, False, 10.5, 1001.0]
+TIMES: list[Any] = [{}, [], [TIME], True, False]
+NO_PUNCH: list[tuple[Any, UnreadableReason, str]] = [
+    ([], "not_an_object", ""),
+    ([PLAIN], "not_an_object", ""),
+    ("1001", "not_an_object", ""),
+    (7, "not_an_object", ""),
+    (1.5, "not_an_object", ""),
+    (True, "not_an_object", ""),
+    (None, "not_an_object", ""),
+    ({}, "missing_user_id", "user_id is missing."),
+    ({"User_ID": "1", "att_time": TIME}, "missing_user_id", "user_id is missing."),
+    ({"user_id": None, "att_time": TIME}, "missing_user_id", "user_id is missing."),
+    ({"user_id": "", "att_time": TIME}, "missing_user_id", "user_id is missing."),
+    ({"user_id": " \t ", "att_time": TIME}, "missing_user_id", "user_id is missing."),
+    *[
+        (
+            {"user_id": user, "att_time": TIME},
+            "bad_user_id",
+            "user_id must be a string or an integer.",
+        )
+        for user in USERS
+    ],
+    ({"user_id": "1"}, "missing_att_time", "att_time is missing."),
+    ({"user_id": "1", "att_time": None}, "missing_att_time", "att_time is missing."),
+    ({"user_id": "1", "att_time": ""}, "missing_att_time", "att_time is missing."),
+    *[
+        (
+            {"user_id": "1", "att_time": when},
+            "unreadable_time",
+            "att_time must be a string or a number.",
+        )
+        for when in TIMES
+    ],
+]
+
+
+@pytest.mark.parametrize(("item", "reason", "detail"), NO_PUNCH)
+def test_what_has_not_the_shape_of_a_punch_says_so(
+    item: Any, reason: UnreadableReason, detail: str
+) -> None:
+    assert read(item) == Unreadable(json.dumps(item).encode(), reason, detail)
+
+
+KEPT: list[tuple[Any, UnreadableReason]] = [
+    ({"user_id": "x" * 65, "att_time": TIME}, "bad_user_id"),
+    ({"user_id": 10**20, "att_time": TIME}, "bad_user_id"),
+    ({"user_id": -(10**20), "att_time": TIME}, "bad_user_id"),
+    ({"user_id": "10\x0001", "att_time": TIME}, "bad_user_id"),
+    ({"user_id": "10\n01", "att_time": TIME}, "bad_user_id"),
+    ({"user_id": "10\x7f01", "att_time": TIME}, "bad_user_id"),
+    ({"user_id": "10\x8501", "att_time": TIME}, "bad_user_id"),
+    ({"user_id": "10\ud80001", "att_time": TIME}, "bad_user_id"),
+    ({"user_id": "1", "att_time": "yesterday"}, "unreadable_time"),
+    ({"user_id": "1", "att_time": "  "}, "unreadable_time"),
+    ({"user_id": "1", "att_time": "2026-02-30 09:30:00"}, "unreadable_time"),
+    ({"user_id": "1", "att_time": "2026-06-21 24:00:00"}, "unreadable_time"),
+    ({"user_id": "1", "att_time": 17}, "unreadable_time"),
+    ({"user_id": "1", "att_time": -1.5}, "unreadable_time"),
+    (PLAIN | {"att_time": "2026-06-31 09:30:00"}, "unreadable_time"),
+]
+
+
+@pytest.mark.parametrize(("item", "reason"), KEPT)
+def test_what_has_the_shape_but_cannot_be_read_is_kept_without_a_refusal(
+    item: Any, reason: UnreadableReason
+) -> None:
+    assert read(item) == Unreadable(json.dumps(item).encode(), reason, "")
+    # a table of literals
+
+
+IN_ORDER: list[tuple[Any, UnreadableReason]] = [
+    ({"user_id": "", "att_time": ""}, "missing_user_id"),
+    ({"user_id": [], "att_time": ""}, "bad_user_id"),
+    # Shape comes before content: the missing time is refused before the long code is quarantined.
+    ({"user_id": "x" * 65, "att_time": ""}, "missing_att_time"),
+    ({"user_id": "x" * 65, "att_time": []}, "unreadable_time"),
+    ({"user_id": "x" * 65, "att_time": "yesterday"}, "bad_user_id"),
+]
+
+
+@pytest.mark.parametrize(("item", "reason"), IN_ORDER)
+def test_of_two_faults_the_first_of_the_table_is_told(item: Any, reason: UnreadableReason) -> None:
+    seen = read(item)
+    assert isinstance(seen, Unreadable)
+    assert seen.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("0042", "0042"),
+        ("42", "42"),
+        ("  1001 ", "1001"),
+        ("a b", "a b"),
+        ("x" * 64, "x" * 64),
+        (" " + "x" * 64 + " ", "x" * 64),
+        ("नमस्ते", "नमस्ते"),
+        ("a-1_2.3/4", "a-1_2.3/4"),
+        (42, "42"),
+        (0, "0"),
+        (-7, "-7"),
+        (10**20 - 1, "9" * 20),
+    ],
+)
+def test_a_user_code_is_the_text_without_blanks_around_it(sent: Any, code: str) -> None:
+    assert reading(user_id=sent).user_code == code
+
+
+@pytest.mark.parametrize(
+    ("sent", "wall_time", "instant", "form"),
+    [
+        ("2026-06-21T09:30", WALL, None, "wall"),
+        ("2026-06-21T09:30:00+05:30", None, 1_782_014_400, "offset"),
+        (1_782_014_400, None, 1_782_014_400, "epoch"),
+        ("1782014400123", None, 1_782_014_400, "epoch"),
+    ],
+)
+def test_a_time_is_read_in_every_form_and_kept_as_text(
+    sent: Any, wall_time: datetime | None, instant: int | None, form: str
+) -> None:
+    seen = reading(att_time=sent)
+    assert (seen.wall_time, seen.instant, seen.time_form) == (wall_time, instant, form)
+    assert seen.time_text == str(sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "flags"),
+    [
+        (None, None, ()),
+        (0, 0, ()),
+        (255, 255, ()),
+        (77, 77, ()),
+        ("1", 1, ()),
+        (" 3 ", 3, ()),
+        (2**31 - 1, 2**31 - 1, ()),
+        ("in", 0, ()),
+        ("OUT", 1, ()),
+        ("CheckIn", 0, ()),
+        ("checkout", 1, ()),
+        ("BreakOut", 2, ()),
+        ("breakIN", 3, ()),
+        ("OverTimeIn", 4, ()),
+        ("overtimeout", 5, ()),
+        (2**31, None, ("unknown_state",)),
+        (-1, None, ("unknown_state",)),
+        ("-1", None, ("unknown_state",)),
+        ("", None, ("unknown_state",)),
+        ("sideways", None, ("unknown_state",)),
+        ("²", None, ("unknown_state",)),
+        ("9" * 11, None, ("unknown_state",)),
+        (1.0, None, ("unknown_state",)),
+        (True, None, ("unknown_state",)),
+        ([1], None, ("unknown_state",)),
+        ({}, None, ("unknown_state",)),
+    ],
+)
+def test_a_direction_is_a_number_or_one_of_eight_names(
+    sent: Any, code: int | None, flags: tuple[str, ...]
+) -> None:
+    seen = reading(att_state=sent)
+    assert (seen.direction_code, seen.flags) == (code, flags)
+    assert reading(att_state=sent, input_type=1)[6] == code
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "flags"),
+    [
+        (None, None, ()),
+        (0, 0, ()),
+        (50, 50, ()),
+        ("4", 4, ()),
+        (1234, 1234, ()),
+        ("face", None, ("unknown_input_type",)),
+        ("in", None, ("unknown_input_type",)),
+        (-1, None, ("unknown_input_type",)),
+        (False, None, ("unknown_input_type",)),
+        (1.5, None, ("unknown_input_type",)),
+        ([], None, ("unknown_input_type",)),
+    ],
+)
+def test_a_method_is_a_number_and_has_no_names(
+    sent: Any, code: int | None, flags: tuple[str, ...]
+) -> None:
+    seen = reading(input_type=sent)
+    assert (seen.verify_code, seen.flags) == (code, flags)
+    assert reading(att_state=1, input_type=sent)[7] == code
+
+
+HERE = (12.9716, 77.5946)
+BAD: tuple[None, None, None, tuple[str, ...]] = (None, None, None, ("bad_location",))
+POSITIONS: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
+    ({}, (None, None, None, ())),
+    *[
+        ({name: {"lat": 12.9716, "lng": 77.5946, "accuracy": 15}}, (*HERE, 15.0, ()))
+        for name in ("location", "geolocation", "geo", "gps", "position")
+    ],
+    *[
+        ({"location": {north: "12.9716", east: " 77.5946 "}}, (*HERE, None, ()))
+        for north in ("latitude", "lat")
+        for east in ("longitude", "lng", "lon", "long")
+    ],
+    *[
+        ({"lat": 12.9716, "lon": 77.5946, name: 100_000}, (*HERE, 100_000.0, ()))
+        for name in ("accuracy", "location_accuracy", "radius")
+    ],
+    ({"latitude": "12.9716", "longitude": "77.5946"}, (*HERE, None, ())),
+    ({"location": {"type": "Point", "coordinates": [77.5946, 12.9716]}}, (*HERE, None, ())),
+    ({"gps": {"type": "Point", "coordinates": [77.5946, 12.9716, 920]}}, (*HERE, None, ())),
+    ({"location": "12.9716,77.5946"}, (*HERE, None, ())),
+    ({"position": " 12.9716, 77.5946 "}, (*HERE, None, ())),
+    ({"location": "12.9716,77.5946", "accuracy": "8"}, (*HERE, 8.0, ())),
+    # The first form that matches wins.
+    ({"location": {"lat": 1, "lng": 2}, "lat": 3, "lng": 4}, (1.0, 2.0, None, ())),
+    ({"gps": {"lat": 1, "lng": 2}, "location": "3,4"}, (1.0, 2.0, None, ())),
+    ({"location": "3,4", "lat": 1, "lng": 2}, (1.0, 2.0, None, ())),
+    ({"location": {}, "lat": 1, "lng": 2}, (1.0, 2.0, None, ())),
+    ({"location": None, "lat": 1, "lng": 2, "altitude": 920}, (1.0, 2.0, None, ())),
+    ({"location": {"lat": 91, "lng": 2}, "lat": 1, "lng": 2}, BAD),
+    # Edges.
+    ({"lat": 90, "lng": -180, "accuracy": 0}, (90.0, -180.0, 0.0, ())),
+    ({"lat": -90, "lng": 180}, (-90.0, 180.0, None, ())),
+    ({"lat": 90.0001, "lng": 0}, BAD),
+    ({"lat": 0, "lng": 180.0001}, BAD),
+    ({"lat": 1, "lng": 2, "accuracy": -1}, BAD),
+    ({"lat": 1, "lng": 2, "accuracy": 100_000.5}, BAD),
+    ({"lat": 1, "lng": 2, "accuracy": "near"}, BAD),
+    ({"lat": 0, "lng": 0}, (0.0, 0.0, None, ("suspicious_location",))),
+    ({"location": "0,0"}, (0.0, 0.0, None, ("suspicious_location",))),
+    ({"lat": 0, "lng": 0.5}, (0.0, 0.5, None, ())),
+    # Half a position, and other things that are none.
+    ({"lat": 1}, BAD),
+    ({"longitude": 1}, BAD),
+    ({"location": {"lat": 1}}, BAD),
+    ({"location": {}}, BAD),
+    ({"location": {"accuracy": 5}}, BAD),
+    ({"location": "12.9716"}, BAD),
+    ({"location": "12.9716,77.5946,15"}, BAD),
+    ({"location": "Bangalore"}, BAD),
+    ({"location": ""}, BAD),
+    ({"location": 12.9716}, BAD),
+    ({"location": [12.9716, 77.5946]}, BAD),
+    ({"location": {"type": "Point", "coordinates": [77.5946]}}, BAD),
+    ({"location": {"type": "Point", "coordinates": "77.5946,12.9716"}}, BAD),
+    ({"location": {"type": "Polygon", "coordinates": [77.5946, 12.9716]}}, BAD),
+    ({"lat": "nan", "lng": 1}, BAD),
+    ({"lat": float("nan"), "lng": 1}, BAD),
+    ({"lat": True, "lng": 1}, BAD),
+    ({"lat": 10**400, "lng": 1}, BAD),
+    # Alone it says nothing about a place.
+    ({"accuracy": 5}, (None, None, None, ())),
+]
+
+
+@pytest.mark.parametrize(("fields", "expected"), POSITIONS)
+def test_a_position_is_found_in_each_of_its_forms(
+    fields: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    seen = reading(**fields)
+    assert (seen.latitude, seen.longitude, seen.accuracy_m, seen.flags) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "temperature", "mask", "work_code", "flags"),
+    [
+        ({"temperature": 36.6}, 36.6, None, None, ()),
+        ({"temperature": "36.6"}, 36.6, None, None, ()),
+        ({"temperature": 20}, 20.0, None, None, ()),
+        ({"temperature": 50.0}, 50.0, None, None, ()),
+        ({"temperature": 19.9}, None, None, None, ("bad_temperature",)),
+        ({"temperature": 97.7}, None, None, None, ("bad_temperature",)),
+        ({"temperature": "warm"}, None, None, None, ("bad_temperature",)),
+        ({"temperature": True}, None, None, None, ("bad_temperature",)),
+        ({"mask": True}, None, True, None, ()),
+        ({"mask": 0}, None, False, None, ()),
+        ({"face_mask": 1}, None, True, None, ()),
+        ({"mask": None, "face_mask": False}, None, False, None, ()),
+        ({"mask": False, "face_mask": True}, None, False, None, ()),
+        ({"mask": 2}, None, None, None, ("bad_mask",)),
+        ({"mask": "yes"}, None, None, None, ("bad_mask",)),
+        ({"mask": 1.0}, None, None, None, ("bad_mask",)),
+        ({"mask": []}, None, None, None, ("bad_mask",)),
+        ({"work_code": "Site 7"}, None, None, "Site 7", ()),
+        ({"work_code": 7}, None, None, "7", ()),
+        ({"work_code": "x" * 32}, None, None, "x" * 32, ()),
+        ({"work_code": "x" * 33}, None, None, None, ("bad_work_code",)),
+        ({"work_code": "a\tb"}, None, None, None, ("bad_work_code",)),
+        ({"work_code": "\udc00"}, None, None, None, ("bad_work_code",)),
+        ({"work_code": 10**32}, None, None, None, ("bad_work_code",)),
+        ({"work_code": True}, None, None, None, ("bad_work_code",)),
+        ({"work_code": 1.5}, None, None, None, ("bad_work_code",)),
+        (
+            {"work_code": [], "mask": "?", "temperature": 0, "lat": 1, "att_state": "?"},
+            None,
+            None,
+            None,
+            ("unknown_state", "bad_location", "bad_temperature", "bad_mask", "bad_work_code"),
+        ),
+    ],
+)
+def test_an_optional_field_that_cannot_be_used_is_left_out_with_a_flag(
+    fields: dict[str, Any],
+    temperature: float | None,
+    mask: bool | None,  # noqa: FBT001 (a column of the table)
+    work_code: str | None,
+    flags: tuple[str, ...],
+) -> None:
+    seen = reading(**fields)
+    assert (seen.temperature_c, seen.mask, seen.work_code) == (temperature, mask, work_code)
+    assert seen.flags == flags
+
+
+def test_a_thousand_digits_are_no_number() -> None:
+    # `int` refuses to read them and `str` to write them, each with an error of its own.
+    huge = 10**5000
+    seen = attendance.read(PLAIN | {"work_code": huge, "temperature": huge, "att_state": huge}, b"")
+    assert isinstance(seen, Reading)
+    assert seen.flags == ("unknown_state", "bad_temperature", "bad_work_code")
+    refused = attendance.read({"user_id": huge, "att_time": TIME}, b"")
+    assert refused == Unreadable(b"", "bad_user_id")
+
+
+@pytest.mark.parametrize(
+    ("photo", "flags"),
+    [
+        (None, ()),
+        (JPEG, ("photo_dropped",)),
+        (JPEG[:20] + "\r\n" + JPEG[20:], ("photo_dropped",)),
+        (
+            base64.b64encode(b"\xff\xd8\xff" + b"x" * (512 * 1024 - 3)).decode(),
+            ("photo_dropped",),
+        ),
+        (base64.b64encode(b"\xff\xd8\xff" + b"x" * (512 * 1024 - 2)).decode(), ("bad_photo",)),
+        (base64.b64encode(b"\x89PNG\r\n").decode(), ("bad_photo",)),
+        ("not base64!", ("bad_photo",)),
+        ("é", ("bad_photo",)),
+        ("", ("bad_photo",)),
+        (7, ("bad_photo",)),
+        ([JPEG], ("bad_photo",)),
+        ({"data": JPEG, "more": {"a": '"}'}}, ("bad_photo",)),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_no_photo_is_kept_and_a_flag_says_what_it_was(photo: Any, flags: tuple[str, ...]) -> None:
+    item = {"user_id": "1001", "photo": photo, "att_time": TIME}
+    seen = read(item)
+    assert isinstance(seen, Reading)
+    assert seen.flags == flags
+    assert json.loads(seen.raw) == item | {"photo": ""}
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        (b'{"photo":"abc","user_id":"1"}', b'{"photo":"","user_id":"1"}'),
+        (b'\xef\xbb\xbf {"photo" : "a\\"b}" , "n" : 1 }', b'\xef\xbb\xbf {"photo" :"", "n" : 1 }'),
+        (b'{"photo":"a","photo":"b"}', b'{"photo":"","photo":""}'),
+        (b'{"ph\\u006fto":"abc"}', b'{"ph\\u006fto":""}'),
+        (b'{"photo":{"k":[1,"}",{}]},"z":[1]}', b'{"photo":"","z":[1]}'),
+        (
+            b'{"a":{"photo":"kept"},"b":"photo","photo":1}',
+            b'{"a":{"photo":"kept"},"b":"photo","photo":""}',
+        ),
+        (b'{"a\\\\":"photo","photo":null}', b'{"a\\\\":"photo","photo":""}'),
+    ],
+)
+def test_the_characters_of_a_photo_are_cut_out_and_nothing_else(raw: bytes, kept: bytes) -> None:
+    item = json.loads(raw.decode("utf-8-sig"))
+    seen = attendance.read({"photo": "", **item}, raw)
+    assert seen.raw == kept
+
+
+def test_bytes_that_are_no_json_are_walked_once() -> None:
+    # A quote that never closes was tried again from each escaped quote behind it: minutes for 1 MB.
+    raw = b'{"photo":"' + b'\\"' * 500_000
+    assert attendance.read({"photo": ""}, raw).raw == raw
+
+
+def test_a_photo_in_what_cannot_be_read_is_cut_out_too() -> None:
+    seen = read({"user_id": "1", "att_time": "yesterday", "photo": JPEG})
+    assert isinstance(seen, Unreadable)
+    assert seen.reason == "unreadable_time"
+    assert JPEG.encode() not in seen.raw
+
+
+JSON_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(alphabet=st.characters(codec=None), max_size=70)
+    | st.sampled_from([TIME, "in", "1", "12.9,77.5", 1_782_014_400, JPEG, "2026-06-21T24:00Z"])
+)
+NAMES = st.sampled_from(
+    [
+        *("user_id", "att_time", "att_state", "input_type", "location", "geo", "lat", "lng"),
+        *("latitude", "accuracy", "type", "coordinates", "temperature", "mask", "face_mask"),
+        *("work_code", "photo", "other"),
+    ]
+)
+JSON = st.recursive(
+    JSON_LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=12),
+    max_leaves=12,
+)
+
+
+@given(JSON | st.dictionaries(NAMES, JSON, max_size=14))
+def test_I7_any_json_value_gives_a_reading_or_says_why_not(item: Any) -> None:
+    seen = read(item)
+    if isinstance(seen, Unreadable):
+        assert seen.reason != "not_an_object" or not isinstance(item, dict)
+        return
+    assert isinstance(seen, Reading)
+    assert (seen.wall_time is None) != (seen.instant is None)
+    assert 1 <= len(seen.user_code) <= 64
+    assert seen.user_code == seen.user_code.strip()
+    # What is kept can be stored: no halves of surrogate pairs, no numbers out of range.
+    "".join((seen.user_code, seen.time_text, seen.work_code or "")).encode()
+    assert all(0 <= (code or 0) < 2**31 for code in (seen.direction_code, seen.verify_code))
+    assert (seen.latitude is None) == (seen.longitude is None)
+    assert len(seen.time_text) <= 64
+    if isinstance(item.get("photo"), str) and item["photo"]:
+        assert json.loads(seen.raw)["photo"] == ""
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["temperature", "mask", "work_code", "photo", "location"]), JSON
+    )
+)
+def test_I11_a_bad_optional_field_touches_nothing_else(fields: dict[str, Any]) -> None:
+    seen = reading(att_state=1, input_type=50, **fields)
+    assert seen[1:8] == ("1001", WALL, None, "wall", TIME, 1, 50)
+
+
+@given(st.lists(JSON, max_size=6), st.integers(min_value=0, max_value=6))
+def test_I11_a_good_item_is_read_the_same_whatever_stands_beside_it(
+    others: list[Any], place: int
+) -> None:
+    others.insert(place, PLAIN)
+    seen = [read(item) for item in others]
+    assert seen[min(place, len(others) - 1)] == read(PLAIN)

@@ -1,0 +1,1 @@
+"""What builds and guards the repository; nothing here ships."""
