@@ -11,8 +11,12 @@ WORKERS ?= 2
 ROUNDS ?= 500
 UV_COMPILE := $(BIN)/uv -q pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
+# `make -k check` runs them all even when one fails.
+CHECKS := check-format check-ruff check-lints check-imports check-types check-generated
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test check bench soak docs lock tools system
+.PHONY: $(CHECKS)
 # A step that failed half-way must not look done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -31,21 +35,10 @@ serve: setup ## run the gateway on ./data
 
 test: system check ## everything: what the tests need, `check`, then all suites
 	@echo "tests: SQLite and PostgreSQL, in random order"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-check: tools ## format, ruff, types, import contracts, own lints, generated files fresh
-	@echo "check: format"
-	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --check .; exit 1; }
-	@echo "check: ruff"
-	@$(BIN)/ruff check --quiet .
-	@echo "check: own lints"
-	@$(BIN)/python -m tools.lint
-	@echo "check: import contracts"
-	@$(BIN)/python -m tools.imports
-	@echo "check: types"
-	@$(BIN)/mypy --no-error-summary
-	@echo "check: generated files"
-	@$(BIN)/python -m tools.docs --check
+check: $(CHECKS) ## format, ruff, types, import contracts, own lints, generated files fresh
+	@:
 
 bench: .bench-venv/.ready ## ours against the baselines and the limit, in one run, as ratios
 	@.bench-venv/bin/python bench/run.py
@@ -65,6 +58,30 @@ lock: tools ## compile the three locks anew from pyproject.toml
 
 tools: $(VENV)/.dev
 	@:
+
+check-format: tools
+	@echo "check: format"
+	@$(BIN)/ruff format --quiet --check .
+
+check-ruff: tools
+	@echo "check: ruff"
+	@$(BIN)/ruff check --quiet .
+
+check-lints: tools
+	@echo "check: own lints"
+	@$(BIN)/python -m tools.lint
+
+check-imports: tools
+	@echo "check: import contracts"
+	@$(BIN)/python -m tools.imports
+
+check-types: tools
+	@echo "check: types"
+	@$(BIN)/mypy --no-error-summary
+
+check-generated: tools
+	@echo "check: generated files"
+	@$(BIN)/python -m tools.docs --check
 
 system:
 	@sh tools/system_packages.sh

@@ -6,23 +6,31 @@ goes on where it stopped. The naive baseline gets the same punches in a table an
 change of the schema or of how workdays are computed makes a new set; the old one is deleted.
 """
 
+import asyncio
 import hashlib
+import inspect
 import shutil
 import sqlite3
 import sys
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+from sqlalchemy.schema import CreateTable
 
 from bench import gateway, load
 from bench.gateway import Place
 from bench.load import Load, LoadError
-from bench.processes import ROOT
 from bench.rivals import HEADERS
 from bench.setting import PUNCH, Target
+from punchgate import app, config
+from punchgate.domain.punch import Punch
+from punchgate.domain.workday import Workday
+from punchgate.store import schema, workdays
+from punchgate.usecases.context import Context
 
 FIRST_DAY: Final = date(2024, 1, 1)
 PEOPLE: Final = 10_000
@@ -34,10 +42,12 @@ _CONNECTIONS: Final = 4
 _SLICE: Final = 500_000
 #: A slice that takes longer is a fault, not a slow machine.
 _SLICE_S: Final = 600.0
-#: How long the days may take to be computed after the last punch.
-_SETTLE_S: Final = 1800.0
-#: What decides how the stored rows look.
-_SOURCES: Final = ("store/schema.py", "store/record.py", "store/workdays.py", "domain/workday.py")
+#: Counted up when `loadgen.c` makes other punches of the same numbers.
+_PATTERN: Final = 1
+#: Days that are computed together: everybody's of one date, whose punches are then read once.
+_PASS: Final = PEOPLE
+#: Passes between two lines that say how far it is.
+_PASSES: Final = 10
 _NAIVE: Final = """
 CREATE TABLE punches (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -100,15 +110,19 @@ def _fill(place: Place, punches: int, people: int) -> None:
             # Everybody's first punch comes over one connection: people are numbered in its order.
             first = max(people, _BATCH) - sent
             wanted = first if first > 0 else min(_SLICE, punches - sent)
-            sent = _send(target, sent, wanted, people, connections=1 if first > 0 else _CONNECTIONS)
+            sent = send(target, sent, wanted, people, connections=1 if first > 0 else _CONNECTIONS)
             print(f"  {sent:,} of {punches:,} punches", file=sys.stderr, flush=True)
         if place.count_punches() != punches:
             raise LoadError(f"{place.count_punches()} punches stored instead of {punches}.")
-        _wait_for_workdays(place)
+    asyncio.run(_compute_workdays(place))
     (place.folder / "filled").touch()
 
 
-def _send(target: Target, first: int, wanted: int, people: int, *, connections: int) -> int:
+def send(target: Target, first: int, wanted: int, people: int, *, connections: int) -> int:
+    """Send so many punches from number `first` on in batches; the number of the next one.
+
+    Errors: LoadError if they did not all arrive.
+    """
     count = load.run(
         Load(
             port=target.port,
@@ -130,16 +144,25 @@ def _send(target: Target, first: int, wanted: int, people: int, *, connections: 
     return count.next
 
 
-def _wait_for_workdays(place: Place) -> None:
-    deadline = time.monotonic() + _SETTLE_S
-    with closing(sqlite3.connect(f"file:{_file(place)}?mode=ro", uri=True)) as db:
-        while time.monotonic() < deadline:
-            (stale,) = db.execute("SELECT count(*) FROM workday_stale").fetchone()
-            if not stale:
-                return
-            print(f"  {stale:,} days to compute", file=sys.stderr, flush=True)
-            time.sleep(2)
-    raise LoadError("The workdays were not computed in time.")
+async def _compute_workdays(place: Place) -> None:
+    """Compute every stale day, as the server's worker does but without its rests."""
+    settings = config.load(None, {"data": place.folder}).settings
+    async with app.open_context(settings, serving=True) as context:
+        while left := await context.database.read(workdays.count_stale):
+            print(f"  {left:,} days to compute", file=sys.stderr, flush=True)
+            for _ in range(_PASSES):
+                await _pass(context)
+
+
+async def _pass(context: Context) -> None:
+    stale = await context.database.read(partial(workdays.next_stale, limit=_PASS))
+    if not stale:
+        return
+    account, keys = stale[0].account, [each.key for each in stale]
+    computed = await context.database.read(partial(workdays.compute, account=account, keys=keys))
+    await context.writer.run(
+        lambda tx: workdays.keep(tx, account, stale, computed, app.now()),
+    )
 
 
 def _copy_naive(place: Place, naive: Path) -> None:
@@ -175,13 +198,10 @@ def _file(place: Place) -> Path:
 
 
 def _fingerprint() -> str:
-    package = ROOT / "src" / "punchgate"
-    paths = [package / name for name in _SOURCES]
-    paths += sorted((package / "store" / "migrations").rglob("*.py"))
-    digest = hashlib.sha256(load.GENERATOR.read_bytes())
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:10]
+    """Name what decides how stored rows look; a change of words or of speed is none."""
+    tables = [str(CreateTable(table)) for table in schema.metadata.sorted_tables]
+    facts = [str(_PATTERN), *tables, str(inspect.signature(Workday)), str(inspect.signature(Punch))]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:10]
 
 
 def _delete_older(cache: Path, current: Path) -> None:

@@ -87,7 +87,7 @@ def http_sqlite_slow_flush(setting: Setting) -> list[Line]:
     folder = setting.scratch / "http-sqlite-slow-flush"
     extra = {
         "LD_PRELOAD": str(load.compile_slow_flush()),
-        "PUNCHGATE_BENCH_FLUSH_MS": str(_FLUSH_MS),
+        "BENCH_FLUSH_MS": str(_FLUSH_MS),
     }
     connections = CONNECTIONS[-1]
     with ExitStack() as open_until_the_end:

@@ -34,9 +34,14 @@ def free_port() -> int:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment of a child: ours, with the package and the benchmarks importable."""
+    """Give the environment of a child: ours, with the package and the benchmarks importable.
+
+    Settings of whoever runs the benchmarks stay outside. So does `PUNCHGATE_BENCH_CACHE`: a server
+    refuses settings that it does not know.
+    """
     folders = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    found = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    found = {name: text for name, text in os.environ.items() if not name.startswith("PUNCHGATE_")}
+    found["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
     return {**found, **(extra or {})}
 
 

@@ -23,10 +23,10 @@ CAREFUL: Final = "FastAPI + aiosqlite, commit per request"
 
 
 @contextmanager
-def orm_sqlite(folder: Path) -> Iterator[Target]:
-    """Run the usual server on a SQLite file."""
+def orm_sqlite(folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[Target]:
+    """Run the usual server on a SQLite file, with `extra` in its environment."""
     path = folder / "orm.db"
-    with _serving("orm_server.py", folder, str(path)) as port:
+    with _serving("orm_server.py", folder, str(path), extra) as port:
         yield _target(ORM, port, path)
 
 

@@ -134,8 +134,12 @@ def _goal(comparison: Comparison) -> str:
 
 def _figure(ratio: Ratio, sample: Sample) -> str:
     if ratio == "sooner":
-        return f"p50 {sample.p50_ms:.3g} ms, p99 {sample.p99_ms:.3g} ms"
-    return f"{sample.per_s:,.0f}/s, p99 {sample.p99_ms:.3g} ms"
+        return f"p50 {_ms(sample.p50_ms)}, p99 {_ms(sample.p99_ms)}"
+    return f"{sample.per_s:,.0f}/s, p99 {_ms(sample.p99_ms)}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
 def _ratio(ratio: Ratio, value: float) -> str:

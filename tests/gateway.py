@@ -62,9 +62,7 @@ class Gateway:
         **changes: Any,
     ) -> devices.Added:
         """Add a device to the account `main`; the rest as of `devices.Changes`."""
-        new = devices.New(
-            serial=serial, id=id, token=token, changes=devices.Changes(**changes)
-        )
+        new = devices.New(serial=serial, id=id, token=token, changes=devices.Changes(**changes))
         return await devices.add(self.context, MAIN, new, actor="test", now=self.clock())
 
     async def add_key(self, **options: Any) -> str:
@@ -82,9 +80,7 @@ class Gateway:
         """Send punch objects of the HTTP contract through the one door."""
         seen = PunchesSeen([attendance.read_bytes(json.dumps(item).encode()) for item in items])
         entry = await self.entry(serial)
-        return await punches.record(
-            self.context, entry, seen, transport="http", now=self.clock()
-        )
+        return await punches.record(self.context, entry, seen, transport="http", now=self.clock())
 
     async def catch_up(self) -> None:
         """Compute every workday that waits."""
@@ -92,9 +88,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open(  # noqa: A001 (reads as gateway.open)
-    directory: Path, url: str | None = None, **settings: Any
-) -> AsyncIterator[Gateway]:
+async def open(directory: Path, url: str | None = None, **settings: Any) -> AsyncIterator[Gateway]:
     """Open a gateway on a SQLite file in a directory, or on another database."""
     chosen = Settings(data=directory, database=url, **settings)
     clock = Clock()

@@ -1,6 +1,6 @@
 /* Makes every flush slower, as on a cheap disk: preloaded into a server, it waits before each real flush.
  *
- * PUNCHGATE_BENCH_FLUSH_MS says how long, in milliseconds. The flush itself still happens: nothing here makes a commit
+ * BENCH_FLUSH_MS says how long, in milliseconds. The flush itself still happens: nothing here makes a commit
  * weaker. It changes nothing but time.
  */
 #define _GNU_SOURCE
@@ -14,7 +14,7 @@ static void wait_first(void) {
     static double ms = -1;
     struct timespec pause;
     if (ms < 0) {
-        const char *text = getenv("PUNCHGATE_BENCH_FLUSH_MS");
+        const char *text = getenv("BENCH_FLUSH_MS");
         ms = text ? atof(text) : 0;
     }
     if (ms <= 0)

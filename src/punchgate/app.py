@@ -27,10 +27,10 @@ from punchgate.httpkit import server
 from punchgate.httpkit.edge import Edge
 from punchgate.httpkit.health import Health
 from punchgate.httpkit.router import Mount, Router
-from punchgate.runtime import Supervisor, Worker, every
+from punchgate.runtime import Supervisor, Worker, every, paced
 from punchgate.store import database, installation
 from punchgate.store.opening import open_store
-from punchgate.usecases import gauges, keys, workdays
+from punchgate.usecases import gauges, keys, quarantine, workdays
 from punchgate.usecases.context import Context
 from punchgate.usecases.directory import Directory
 from punchgate.usecases.presence import Presence
@@ -138,9 +138,10 @@ def _mounts(edge: Edge, settings: Settings, health: Health) -> tuple[list[Mount]
 def _workers(context: Context) -> list[Worker]:
     return [
         Worker("log", every(0.2, _flush_lines)),
-        Worker("presence", every(1.0, lambda: context.presence.flush(context, now=now()))),
+        Worker("presence", every(1.0, lambda: context.presence.flush(context.writer, now=now()))),
         Worker("keys", every(30.0, lambda: keys.note_uses(context))),
-        Worker("workdays", partial(workdays.keep_current, context, now)),
+        Worker("quarantine", every(60.0, lambda: quarantine.prune(context))),
+        Worker("workdays", paced(partial(workdays.refresh, context, now))),
     ]
 
 
@@ -155,7 +156,7 @@ async def _end(workers: asyncio.Task[None], context: Context) -> None:
     """End the workers and write what they still hold; runs after the listeners are closed."""
     workers.cancel()
     await asyncio.wait([workers])
-    await context.presence.flush(context, now=now())
+    await context.presence.flush(context.writer, now=now())
     await keys.note_uses(context)
 
 

@@ -34,6 +34,16 @@ def every(interval_s: float, act: Callable[[], Awaitable[object]]) -> Callable[[
     return run
 
 
+def paced(act: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[None]]:
+    """Make the run of a worker that says after each act how many seconds to rest."""
+
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(await act())
+
+    return run
+
+
 @dataclass(slots=True)
 class Supervisor:
     """Runs workers; `failing` names those that are waiting to be started again."""

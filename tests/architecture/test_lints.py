@@ -88,6 +88,7 @@ _ALLOWED = (
     Planted(text.promises, _USECASE, "TODO = 1", ""),
     Planted(text.places, "README.md", "a workday of /workdays, GET /api/work", ""),
     Planted(text.places, "README.md", "http://127.0.0.1:8080/x https://hr.example/hook", ""),
+    Planted(text.places, "tests/contracts/golden/x.txt", "ht" + "tps://vendor.net/", ""),
     Planted(text.places, "x.py", "f'http://{host}:{port}/' 'http://10.0.0.7:4370'", ""),
 )
 

@@ -50,6 +50,15 @@ def test_sooner_compares_latencies_and_shows_them() -> None:
     assert made["ours"] == "p50 1 ms, p99 2 ms"
 
 
+def test_long_times_are_whole_milliseconds() -> None:
+    found = rounds([0.5], [0.25])
+    made = cells(Comparison(what="w", ours="ours", theirs="theirs", ratio="sooner"), found)
+    assert (made["ours"], made["theirs"]) == (
+        "p50 2,000 ms, p99 4,000 ms",
+        "p50 4,000 ms, p99 8,000 ms",
+    )
+
+
 def test_dearer_is_a_cost_where_less_is_better() -> None:
     found = rounds([80, 80], [100, 100])
     made = cells(

@@ -22,8 +22,10 @@ _LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 _NAMED_PAGE = re.compile(r"\bdocs/[\w/.-]+\.md\b")
+#: `tests/contracts/x/` is what somebody will add; everything else is what is there.
+_NAMED_PATH = re.compile(r"`((?:src|tests|tools|deploy|bench|examples)/(?![\w/]*\bx\b)[\w./-]+)`")
 _MAKE = re.compile(r"(?:^|`)make +([a-z]+)", re.MULTILINE)
-_TYPED = re.compile(r"(?:^\$? ?|`)(punchgate [^`\n#|]*)", re.MULTILINE)
+_TYPED = re.compile(r"(?:^\$? ?|`)(?:\.venv/bin/)?(punchgate [^`\n#|]*)", re.MULTILINE)
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
@@ -41,6 +43,11 @@ def test_every_page_that_the_code_names_exists() -> None:
         if source.path.endswith((".py", ".conf", ".toml")) and not source.within("tests/")
         for name in _NAMED_PAGE.findall(source.text)
     }
+    assert sorted(pair for pair in named if not (_ROOT / pair[1]).exists()) == []
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    named = {(page.path, name) for page in _PAGES for name in _NAMED_PATH.findall(page.text)}
     assert sorted(pair for pair in named if not (_ROOT / pair[1]).exists()) == []
 
 
@@ -120,9 +127,10 @@ def test_a_heading_becomes_the_anchor_that_readers_know() -> None:
 
 def _metrics() -> Iterator[tuple[str, set[str]]]:
     for metric in vars(telemetry).values():
-        if isinstance(metric, MetricWrapperBase):
-            suffix = "_total" if metric._type == "counter" else ""
-            yield f"{metric._name}{suffix}", set(metric._labelnames)
+        if isinstance(metric, (MetricWrapperBase, telemetry.Tally)):
+            (family,) = metric.collect()
+            labels = metric._labels if isinstance(metric, telemetry.Tally) else metric._labelnames
+            yield family.name + ("_total" if family.type == "counter" else ""), set(labels)
 
 
 def _links(page: Source) -> Iterator[str]:

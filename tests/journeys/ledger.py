@@ -52,6 +52,15 @@ class Ledger:
             self._take(json.loads(line))
         return self
 
+    def acknowledged_ids(self) -> set[str]:
+        """Give the ids that devices were told, of punches and of quarantined items."""
+        return {identity for _, identity in self.acked.values()}
+
+    def summary(self) -> str:
+        """Say in one line how much there was to lose."""
+        said = {**Counter(status for status, _ in self.acked.values()), **Counter(self.troubles)}
+        return f"{len(self.sent)} sent, {len(self.acked)} acknowledged: {said}"
+
     def _take(self, said: dict[str, Any]) -> None:
         match said:
             case {"sent": number, "serial": serial, "body": body}:
@@ -65,7 +74,7 @@ class Ledger:
 
 
 class Kept(NamedTuple):
-    """What a store holds: ids of punches and of the punches that events speak of, raw quarantine."""
+    """What a store holds: ids of punches, ids that events speak of, and raw items by their id."""
 
     punches: Sequence[str]
     events: Sequence[str]

@@ -437,6 +437,33 @@ def test_a_photo_in_what_cannot_be_read_is_cut_out_too() -> None:
     assert JPEG.encode() not in seen.raw
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"{'user_id':1}",
+        b'{"user_id":"\xff"}',
+        b'{"user_id":"1"} x',
+        b'{"user_id":"1","lat":NaN}',
+        b'{"user_id":"1","lat":-Infinity}',
+        b'{"user_id":' + b"9" * 5000 + b"}",
+        b"[" * 100_000,
+        '{"user_id":"1"}'.encode("utf-16"),
+    ],
+    ids=lambda raw: repr(raw)[:30],
+)
+def test_bytes_that_are_no_json_are_kept_as_they_are(raw: bytes) -> None:
+    assert attendance.read_bytes(raw) == Unreadable(raw, "not_json")
+
+
+@pytest.mark.parametrize("item", [PLAIN, PLAIN | {"photo": 1}, {}, [], {"user_id": "नमस्ते"}])
+def test_bytes_are_read_like_the_value_that_they_stand_for(item: Any) -> None:
+    raw = json.dumps(item, ensure_ascii=False).encode()
+    assert attendance.read_bytes(raw) == attendance.read(item, raw)
+    assert attendance.read_bytes(b"\xef\xbb\xbf" + raw)[1:] == attendance.read(item, raw)[1:]
+
+
 JSON_LEAVES = (
     st.none()
     | st.booleans()

@@ -11,6 +11,9 @@ PAGES = (settings, commands, errors, openapi, invariants)
 def main() -> int:
     """Write each page; with `--check` write none and give 1 when one differs from its file."""
     wrong = 0
+    for problem in invariants.problems():
+        print(f"{invariants.PATH}: {problem}")
+        wrong = 1
     for module in PAGES:
         path = page.ROOT / module.PATH
         try:

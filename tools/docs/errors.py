@@ -11,6 +11,10 @@ from punchgate.domain.error import PunchgateError
 from tools.docs import page
 
 PATH: Final = "docs/reference/errors.md"
+#: The base stands for what no class of ours names.
+_UNFORESEEN: Final = (
+    "Something that we did not foresee; the log line of the same request says more."
+)
 
 
 def render() -> str:
@@ -21,7 +25,9 @@ def render() -> str:
     found = {kind.slug: kind for kind in errors()}
     rows = []
     for slug in sorted(found):
-        said = page.sentence(inspect.cleandoc(found[slug].__doc__ or ""))
+        said = _UNFORESEEN
+        if found[slug] is not PunchgateError:
+            said = page.sentence(inspect.cleandoc(found[slug].__doc__ or ""))
         if not said:
             raise ValueError(f"{found[slug].__name__} has no docstring.")
         rows.append((page.code(slug), said))

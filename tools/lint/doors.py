@@ -33,7 +33,6 @@ WITHOUT_ACCOUNT: Final = {
     "accounts.add": "makes the account",
     "accounts.find": "looks an account up by its name",
     "accounts.find_no": "looks an account up by its name",
-    "accounts.get": "looks an account up by its name",
     "accounts.list_accounts": "lists the accounts of the installation",
     "devices.find_serial": "the account follows from the device",
     "devices.find_unclaimed": "a serial that nobody has claimed has no account",
@@ -46,7 +45,7 @@ WITHOUT_ACCOUNT: Final = {
     "workdays.next_stale": "the worker takes whatever waits longest, of any account",
 }
 #: Files about the installation, which stands above the accounts.
-_INSTALLATION: Final = ("figures.py", "installation.py")
+_INSTALLATION: Final = ("diagnosis.py", "figures.py", "installation.py")
 
 
 def receipts(sources: Sequence[Source]) -> Iterator[Finding]:

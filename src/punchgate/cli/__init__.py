@@ -11,6 +11,7 @@ from punchgate.cli import (
     account,
     config,
     db,
+    demo,
     device,
     doctor,
     key,
@@ -30,9 +31,12 @@ app = typer.Typer(
     help="A self-hosted attendance gateway: no acknowledged punch is ever lost or doubled.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Drawing help with Rich takes longer to import than everything else of `--help` together.
+    rich_markup_mode=None,
 )
 
 serve.register(app)
+demo.register(app)
 app.add_typer(account.app, name="account", help="Accounts and their workday rules.")
 app.add_typer(key.app, name="key", help="API keys.")
 app.add_typer(device.app, name="device", help="Devices: what produces punches.")

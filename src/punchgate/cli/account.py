@@ -1,7 +1,6 @@
 """`punchgate account`: whose data it is, and by which rules punches become days."""
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,8 @@ from punchgate.cli.session import Here, account_command, command
 from punchgate.domain.ids import AccountNo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from punchgate.cli.session import Session
     from punchgate.domain.account import Account
     from punchgate.usecases.policies import StoredPolicy

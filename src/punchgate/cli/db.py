@@ -1,8 +1,6 @@
 """`punchgate db`: the tables, and bringing them up to date."""
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
-import asyncio
-
 import typer
 
 from punchgate.cli import output, session
@@ -14,6 +12,8 @@ app = typer.Typer(no_args_is_help=True)
 @command(app, "migrate")
 def migrate(here: Here) -> None:
     """Bring the tables up to date; safe to repeat."""
+    import asyncio
+
     from punchgate.store import database
     from punchgate.store import migrate as steps
 
@@ -27,6 +27,8 @@ def migrate(here: Here) -> None:
 @command(app, "current")
 def current(here: Here) -> None:
     """Show the step that the tables are at, and the newest that this program knows."""
+    import asyncio
+
     from punchgate.store import database
     from punchgate.store import migrate as steps
 

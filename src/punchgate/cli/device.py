@@ -1,7 +1,6 @@
 """`punchgate device`: what produces punches, and how its punches are read."""
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
-from collections.abc import AsyncIterator
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +13,8 @@ from punchgate.domain.device import Engine
 from punchgate.domain.ids import DeviceId
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from punchgate.cli.session import Session
     from punchgate.domain.account import Account
     from punchgate.domain.device import Device
@@ -111,11 +112,7 @@ def list_devices(
 ) -> None:
     """List the devices of an account."""
     if unclaimed:
-        from punchgate.usecases import devices
-
-        strangers = session.run(here, lambda s: devices.list_unclaimed(s.context))
-        columns = ("serial", "engine", "address", "operation", "last_seen_at", "requests")
-        output.many(columns, (_stranger(each) for each in strangers), as_json=here.as_json)
+        _list_unclaimed(here)
         return
     rows = session.run_account(here, _rows)
     columns = ("device_id", "serial", "name", "site", "zone", "valid_until", "last_seen_at")
@@ -187,6 +184,14 @@ def remove(here: Here, device_id: Id) -> None:
         ),
     )
     output.one({"device_id": device.id, "serial": device.serial}, as_json=here.as_json)
+
+
+def _list_unclaimed(here: Here) -> None:
+    from punchgate.usecases import devices
+
+    strangers = session.run(here, lambda s: devices.list_unclaimed(s.context))
+    columns = ("serial", "engine", "address", "operation", "last_seen_at", "requests")
+    output.many(columns, (_stranger(each) for each in strangers), as_json=here.as_json)
 
 
 def _last_day(text: str | None) -> date | Literal[""] | None:

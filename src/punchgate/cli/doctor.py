@@ -45,7 +45,7 @@ async def _examine(s: "Session") -> "Findings":
 
     # The same probe as /readyz: a write that reaches the disk.
     await s.context.writer.run(lambda tx: installation.probe(tx, s.now))
-    return await s.context.database.read(lambda tx: diagnosis.examine(tx))
+    return await s.context.database.read(diagnosis.examine)
 
 
 def _surroundings(settings: "Settings", directory: Path | None) -> Iterator[dict[str, Any]]:
@@ -56,9 +56,10 @@ def _surroundings(settings: "Settings", directory: Path | None) -> Iterator[dict
         return
     free = shutil.disk_usage(directory).free
     state = "ok" if free >= settings.disk_floor_bytes else "wrong"
-    yield _row("disk", state, f"{free // 2**20} MiB free, floor {settings.disk_floor_bytes //
-        2**20}") if directory.stat().st_mode & 0o007: yield _row("data directory", "look", "others
-        on this machine may read it: chmod o= it")
+    says = f"{free // 2**20} MiB free, floor {settings.disk_floor_bytes // 2**20} MiB"
+    yield _row("disk", state, says)
+    if directory.stat().st_mode & 0o007:
+        yield _row("data directory", "look", "others on this machine may read it: chmod o= it")
 
 
 def _store(found: "Findings") -> Iterator[dict[str, Any]]:

@@ -55,7 +55,7 @@ def list_keys(here: Here) -> None:
     from punchgate.usecases import keys
 
     found = session.run_account(here, lambda s, account: keys.list_keys(s.context, account.no))
-    columns = ("key_id", "name", "scopes", "devices", "expires_at", "last_used_at", "revoked_at")
+    columns = ("key_id", "name", "devices", "expires_at", "last_used_at", "revoked_at")
     output.many(columns, (_shown(stored) for stored in found), as_json=here.as_json)
 
 

@@ -4,7 +4,7 @@ With `--json` every item is one object on one line. Without, a single thing is a
 and many are a table. What devices and imports have said is shown without control characters: a name
 must not be able to drive somebody's terminal.
 """
-# ruff: noqa: PLC0415 (imports wait until something is printed: `--help` stays fast)
+# ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
 import json
 import re
@@ -18,6 +18,8 @@ import typer
 
 # ESC and its relatives, the C1 controls, and the marks that turn text around.
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: Wider than any table of ours.
+_UNFOLDED: Final = 4_096
 
 
 def say(text: str) -> None:
@@ -51,9 +53,9 @@ def many(columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]], *, as_json
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(Text(text(row.get(column))) for column in columns))
-    console = Console(soft_wrap=not sys.stdout.isatty())
     # Into a pipe or a file nothing is folded: a program may read it.
-    console.print(table, width=None if sys.stdout.isatty() else console.measure(table).maximum)
+    width = None if sys.stdout.isatty() else _UNFOLDED
+    Console(width=width, highlight=False).print(table)
 
 
 def line(values: Mapping[str, Any]) -> str:

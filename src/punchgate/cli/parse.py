@@ -31,7 +31,7 @@ def wall_time(text: str | None, option: str) -> datetime | None:
 
 
 def end_of_day(text: str | None, option: str) -> int | None:
-    """Read the last day of something as the instant (milliseconds) at which that day is over, UTC."""
+    """Read a last day as the instant, in milliseconds, at which it is over in UTC."""
     if text is None:
         return None
     after = datetime.combine(day(text, option) + timedelta(days=1), datetime.min.time(), UTC)

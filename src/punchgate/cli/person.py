@@ -2,7 +2,6 @@
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
 import sys
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,8 @@ from punchgate.cli.session import Here, account_command
 from punchgate.domain.ids import UserCode
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from punchgate.cli.session import Session
     from punchgate.domain.account import Account
     from punchgate.domain.person import Person

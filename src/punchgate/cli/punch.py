@@ -27,9 +27,10 @@ PersonOption = Annotated[
     str | None, typer.Option("--person", help="Of this user code.", metavar="CODE")
 ]
 Since = Annotated[
-    str | None, typer.Option(help="From this wall time on: 2026-06-21 or with 09:30.",
-    metavar="TIME") ] Until = Annotated[str | None, typer.Option(help="Before this wall time.",
-    metavar="TIME")]
+    str | None,
+    typer.Option(help="From this wall time on: 2026-06-21 or with 09:30.", metavar="TIME"),
+]
+Until = Annotated[str | None, typer.Option(help="Before this wall time.", metavar="TIME")]
 
 
 @account_command(app, "list")

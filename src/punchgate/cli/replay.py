@@ -7,7 +7,6 @@ in twice is harmless.
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,8 @@ from punchgate.cli import output, session
 from punchgate.cli.session import Here, command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from punchgate.cli.session import Session
     from punchgate.usecases.captures import Tally, Upload
 

@@ -6,7 +6,6 @@ take and hand them over as one value. Nothing heavy is imported before a command
 """
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
-import asyncio
 import getpass
 import inspect
 import os
@@ -135,12 +134,13 @@ def run(here: Here, work: Callable[[Session], Awaitable[T]]) -> T:
     Errors:  typer.Exit with the exit code of whatever PunchgateError was raised, its sentence said.
     """
     with telling():
-        settings = here.load().settings
-        return asyncio.run(_run(settings, work))
+        return run_quietly(here, work)
 
 
 def run_quietly(here: Here, work: Callable[[Session], Awaitable[T]]) -> T:
     """Do one thing as `run`, and leave its error to the caller."""
+    import asyncio
+
     return asyncio.run(_run(here.load().settings, work))
 
 

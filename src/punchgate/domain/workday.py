@@ -191,10 +191,11 @@ def _outside(rule: Policy) -> tuple[int, int]:
             # Before: not its own punches, but the session that may still be open.
             return rule.max_session_s, rule.max_session_s
         case "shift":
-            # The clocks may change inside a margin.
-            early_s = max((each.before_s - each.start_s for each in rule.shifts), default=0)
-            late_s = max((each.ends_s + each.after_s for each in rule.shifts), default=0)
-            return max(0, early_s + _CHANGE_S), max(0, late_s + _CHANGE_S - _DAY_S)
+            pass  # the widest shift decides
+    # The clocks may change inside a margin.
+    early_s = max((each.before_s - each.start_s for each in rule.shifts), default=0)
+    late_s = max((each.ends_s + each.after_s for each in rule.shifts), default=0)
+    return max(0, early_s + _CHANGE_S), max(0, late_s + _CHANGE_S - _DAY_S)
 
 
 def _workday(key: tuple[int, bool], row: _Row, plan: Plan) -> Workday:

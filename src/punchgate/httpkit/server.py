@@ -57,7 +57,7 @@ async def listen(app: App, address: Address) -> AsyncIterator[Address]:
         backlog=4096,
     )
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # uvicorn's own ASGI types, structurally the same
+        app,
         http="httptools",
         ws="none",
         lifespan="off",

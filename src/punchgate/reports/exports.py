@@ -16,13 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
-from sqlalchemy import Connection
-
 from punchgate.domain.ids import AccountNo
 from punchgate.reports import punches
 from punchgate.reports.punches import Filter, Row
 from punchgate.store import punches as stored
-from punchgate.store.database import Database
+from punchgate.store.database import Connection, Database
 
 Format = Literal["csv", "jsonl"]
 

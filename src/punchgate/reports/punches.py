@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
-
 from punchgate.domain.error import NotFound
 from punchgate.domain.ids import AccountNo, PunchId
 from punchgate.domain.person import Person
 from punchgate.domain.punch import Punch
 from punchgate.store import people, punches
-from punchgate.store.database import Database
+from punchgate.store.database import Connection, Database
 from punchgate.store.punches import Filter
 
 __all__ = ["Filter", "Row", "get", "list_punches"]

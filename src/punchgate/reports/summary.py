@@ -10,18 +10,18 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection
-
 from punchgate.domain.ids import AccountNo, DeviceId, PersonNo
 from punchgate.domain.person import Person
 from punchgate.domain.workday import Workday
 from punchgate.store import names, people, workdays
-from punchgate.store.database import Database
+from punchgate.store.database import Connection, Database
 from punchgate.store.workdays import Computed, Key
 
 _DAY: Final = timedelta(days=1)
 #: Rows of one date that are merged in memory; nobody has a million people at one place a day.
 _WHOLE: Final = 1_000_000
+#: Larger than every number of a person, small enough for its column.
+_NOBODY: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _read(account: AccountNo, query: Query, tx: Connection) -> Page:
     if query.person_no is None and query.custom_id is None:
         total, found = _everyone(tx, account, query)
     else:
-        person_no = PersonNo(query.person_no or 0)
+        person_no = PersonNo(min(query.person_no or 0, _NOBODY))
         if query.custom_id is not None:
             person = people.find_custom_id(tx, account, query.custom_id)
             person_no = person.no if person is not None else PersonNo(0)

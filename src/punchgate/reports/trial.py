@@ -26,6 +26,7 @@ _DIRECTIONS: Final[Mapping[str | None, tuple[int | None, Direction]]] = {
 }
 #: How far back a device's punch tells the pass of an ambiguous hour (R13).
 _RECENT_S: Final = 2 * 3600
+_WALL_TEXT_LENGTH: Final = len("YYYY-MM-DD HH:MM:SS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ def _wall_time(item: Fields) -> datetime:
         wall_time = datetime.fromisoformat(text)
     except ValueError:
         wall_time = None
-    if wall_time is None or wall_time.isoformat(" ") != text:
+    # Other ISO forms are times too, with a fraction or an offset, but not what a clock face shows.
+    if wall_time is None or len(text) != _WALL_TEXT_LENGTH or wall_time.isoformat(" ") != text:
         raise item.bad("at", "a wall time, written YYYY-MM-DD HH:MM:SS")
     return wall_time
 

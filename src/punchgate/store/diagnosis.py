@@ -39,5 +39,5 @@ def _integrity(tx: Connection) -> str:
     return str(tx.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
 
 
-def _count(tx: Connection, question: Select[tuple[int]]) -> int:
+def _count(tx: Connection, question: Select[int]) -> int:
     return int(tx.execute(question).scalar_one())

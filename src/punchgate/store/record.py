@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from punchgate.domain import event
 from punchgate.domain.event import Event
-from punchgate.domain.ids import AccountNo
+from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.store import schema
 from punchgate.store.fact import Fact, Held, Outcome
 from punchgate.store.roster import Roster, Seat
@@ -128,7 +128,7 @@ def _seat(db: sqlite3.Connection, new: Sequence[Fact], roster: Roster) -> None:
         ).fetchall()
         rows = []
         for no, (code, created_at) in enumerate(codes.items(), start=first):
-            roster.seats[account, code] = Seat(no, event.person_json(code, None, None))
+            roster.seats[account, code] = Seat(PersonNo(no), event.person_json(code, None, None))
             rows.append((account, no, code, created_at))
         _write(db, _PERSON, rows)
 

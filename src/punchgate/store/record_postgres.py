@@ -12,7 +12,7 @@ from zlib import crc32
 from asyncpg import Connection
 
 from punchgate.domain import event
-from punchgate.domain.ids import AccountNo
+from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.store import schema
 from punchgate.store.fact import Fact, Held, Outcome
 from punchgate.store.roster import Roster, Seat
@@ -141,7 +141,7 @@ async def _seat(db: Connection, new: Sequence[Fact], roster: Roster) -> None:
         )
         rows = []
         for no, (code, created_at) in enumerate(codes.items(), start=upper - len(codes)):
-            roster.seats[account, code] = Seat(no, event.person_json(code, None, None))
+            roster.seats[account, code] = Seat(PersonNo(no), event.person_json(code, None, None))
             rows.append((account, no, code, created_at))
         await db.execute(_PERSON, *_columns(rows))
 

@@ -317,7 +317,8 @@ def _certain(
 
 
 def _codes(tx: Connection, account: AccountNo, people: Sequence[PersonNo]) -> dict[str, PersonNo]:
-    table, found = schema.person, {}
+    table = schema.person
+    found: dict[str, PersonNo] = {}
     for part in _slices(people):
         rows = tx.execute(
             select(table.c.user_code, table.c.person_no).where(

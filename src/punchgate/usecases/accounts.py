@@ -8,13 +8,12 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection
-
 from punchgate.domain import localtime
 from punchgate.domain.account import Account
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo
 from punchgate.store import accounts
+from punchgate.store.database import Connection
 from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry
 from punchgate.usecases.context import Context

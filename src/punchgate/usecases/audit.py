@@ -7,11 +7,10 @@ for operators.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection
-
 from punchgate.domain.ids import AccountNo
 from punchgate.store import audit, installation
 from punchgate.store.audit import Entry
+from punchgate.store.database import Connection
 from punchgate.usecases.context import Context
 
 __all__ = ["MOST", "Entry", "list_entries", "note"]

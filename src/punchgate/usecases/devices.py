@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection
-
 from punchgate import vault
 from punchgate.domain import localtime
 from punchgate.domain.codes import (
@@ -26,6 +24,7 @@ from punchgate.domain.device import Device, Engine, is_device_id, is_serial
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
 from punchgate.store import devices
+from punchgate.store.database import Connection
 from punchgate.store.devices import Unclaimed
 from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry

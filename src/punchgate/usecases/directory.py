@@ -11,15 +11,13 @@ from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
-
 from punchgate.domain import event, localtime
 from punchgate.domain.account import Account
 from punchgate.domain.device import Device
 from punchgate.domain.ids import SerialNumber
 from punchgate.domain.punch import ZoneSource
 from punchgate.store import accounts, devices, installation
-from punchgate.store.database import Database
+from punchgate.store.database import Connection, Database
 from punchgate.usecases.keyring import Keyring
 
 #: A change made elsewhere is seen within this time; decisions ask for a second.

@@ -44,8 +44,9 @@ class Keyring:
     def use(self, stored: StoredKey, now: int) -> None:
         """Note that a key was used, unless that was noted within the last minute."""
         name = (stored.key.account, stored.key.key_id)
-        last = max(stored.last_used_at or 0, self._noted.get(name, 0))
-        if now - last < USE_INTERVAL_MS:
+        known = (stored.last_used_at, self._noted.get(name))
+        last = max((at for at in known if at is not None), default=None)
+        if last is not None and now - last < USE_INTERVAL_MS:
             return
         if len(self._noted) >= BOUND:
             self._noted.clear()

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection
-
 from punchgate import vault
 from punchgate.domain.error import Invalid, NotFound
 from punchgate.domain.ids import AccountNo, DeviceId, KeyId
 from punchgate.domain.key import DEFAULT_SCOPES, SCOPES, Key, read_scopes
 from punchgate.store import devices, keys
+from punchgate.store.database import Connection
 from punchgate.store.keys import StoredKey
 from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry

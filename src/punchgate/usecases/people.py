@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, PersonNo, QuarantineId, UserCode
 from punchgate.domain.person import Person, is_user_code
 from punchgate.store import accounts, erasure, people
+from punchgate.store.database import Connection
+from punchgate.store.erasure import Held
 from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry
 from punchgate.usecases.context import Context
@@ -221,11 +221,7 @@ def _traces(
     context: Context, tx: Connection, account: AccountNo, code: UserCode
 ) -> tuple[Traces, list[QuarantineId]]:
     person = _get(tx, account, code)
-    held = [
-        item.id
-        for item in erasure.held(tx, account)
-        if _speaks_of(code, context.readers[item.transport].read(item.raw))
-    ]
+    held = [item.id for item in erasure.held(tx, account) if _speaks_of(context, code, item)]
     counted = erasure.count(tx, account, person)
     traces = Traces(
         person=person,
@@ -237,8 +233,10 @@ def _traces(
     return traces, held
 
 
-def _speaks_of(code: UserCode, item: object) -> bool:
-    return isinstance(item, Reading) and item.user_code == code
+def _speaks_of(context: Context, code: UserCode, item: Held) -> bool:
+    reader = context.readers.get(item.transport)
+    reading = None if reader is None else reader.read(item.raw)
+    return isinstance(reading, Reading) and reading.user_code == code
 
 
 def _subject(person: Person) -> str:

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection
-
 from punchgate.domain import policy
 from punchgate.domain.ids import AccountNo
 from punchgate.store import policies, workdays
+from punchgate.store.database import Connection
 from punchgate.store.policies import StoredPolicy
 from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry

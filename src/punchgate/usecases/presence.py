@@ -4,14 +4,12 @@ A heartbeat is never a row. What is lost when a process dies is at most the last
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from punchgate.domain.device import Engine
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
 from punchgate.store import presence
-
-if TYPE_CHECKING:
-    from punchgate.usecases.context import Context
+from punchgate.store.writer import Writer
 
 #: Strangers of one process and flush; beyond it a flood of invented serials is only counted.
 STRANGERS: Final = 10_000
@@ -57,7 +55,7 @@ class Presence:
         elif len(self._strangers) < STRANGERS:
             self._strangers[serial] = _Stranger(engine, address, operation, now, now, 1)
 
-    async def flush(self, context: "Context", *, now: int) -> None:
+    async def flush(self, writer: Writer, *, now: int) -> None:
         """Write what was heard since the last time."""
         devices, self._devices = self._devices, {}
         strangers, self._strangers = self._strangers, {}
@@ -79,4 +77,4 @@ class Presence:
             )
             for serial, who in sorted(strangers.items())
         ]
-        await context.writer.run(lambda tx: presence.write(tx, rows, calls, now))
+        await writer.run(lambda tx: presence.write(tx, rows, calls, now))

@@ -6,9 +6,8 @@ in this function; there is no second way to store a punch.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Literal, NamedTuple
-
-from sqlalchemy import Connection
 
 from punchgate.domain import localtime, punch, quarantine
 from punchgate.domain.codes import HTTP_VERIFY, CodeTable, Direction, VerifyMethod
@@ -76,7 +75,8 @@ async def record(
     Repeating:  safe: a punch that is there is a duplicate and changes nothing.
     """
     upload = Upload(entry, transport, context.readers[transport].name, now)
-    latest = await _latest(context, entry, seen)
+    around = _ambiguous(entry, seen)
+    latest = None if around is None else await _latest(context, entry, around)
     items: list[Fact | Held] = []
     for item in seen.items:
         if isinstance(item, Reading):
@@ -94,7 +94,8 @@ async def release(context: Context, upload: Upload, reading: Reading) -> Receipt
 
     Errors:  OverflowError for a time that no calendar has.
     """
-    latest = await _latest(context, upload.entry, PunchesSeen([reading]))
+    around = _ambiguous(upload.entry, PunchesSeen([reading]))
+    latest = None if around is None else await _latest(context, upload.entry, around)
     (receipt,) = await _store(context, [_fact(upload, reading, latest, ("released",))])
     return receipt
 
@@ -238,27 +239,28 @@ def _hold(upload: Upload, reason: str, raw: bytes) -> Held:
     )
 
 
-async def _latest(context: Context, entry: Entry, seen: PunchesSeen) -> int | None:
-    """Give the instant of the device's latest stored punch if an ambiguous hour asks for it, else None.
+def _ambiguous(entry: Entry, seen: PunchesSeen) -> datetime | None:
+    """Give the first wall time of an upload that the device's clock shows twice."""
+    for item in seen.items:
+        if isinstance(item, Reading) and item.wall_time is not None:
+            if localtime.is_ambiguous(item.wall_time, entry.zone):
+                return item.wall_time
+    return None
+
+
+async def _latest(context: Context, entry: Entry, wall_time: datetime) -> int | None:
+    """Give the instant of the device's latest stored punch that tells the pass of an ambiguous time.
 
     Asked once per upload, for its first item of such an hour; later items follow the earlier ones.
     """
-    for item in seen.items:
-        if not isinstance(item, Reading) or item.wall_time is None:
-            continue
-        if localtime.is_ambiguous(item.wall_time, entry.zone):
-            wall_time, device = item.wall_time, entry.device
-            first = localtime.resolve(wall_time, entry.zone).instant
-
-            def work(tx: Connection) -> int | None:
-                return door.latest_at(
-                    tx,
-                    device.account,
-                    device.id,
-                    since=wall_time - _AROUND,
-                    until=wall_time + _AROUND,
-                    before=first + localtime.RECENT_S + 1,
-                )
-
-            return await context.database.read(work)
-    return None
+    first = localtime.resolve(wall_time, entry.zone).instant
+    return await context.database.read(
+        partial(
+            door.latest_at,
+            account=entry.device.account,
+            device_id=entry.device.id,
+            since=wall_time - _AROUND,
+            until=wall_time + _AROUND,
+            before=first + localtime.RECENT_S + 1,
+        )
+    )

@@ -9,7 +9,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from punchgate.wire import moment
 from punchgate.wire.event import Reading, Unreadable
@@ -66,15 +66,6 @@ class _Position(NamedTuple):
 _NOWHERE: Final = _Position()
 
 
-def read_bytes(raw: bytes) -> Reading | Unreadable:
-    """Read one item from its own bytes, as they were kept; what is not JSON is unreadable."""
-    try:
-        item = json.loads(raw)
-    except (ValueError, RecursionError):
-        return Unreadable(raw, "not_json")
-    return read(item, raw)
-
-
 def read(item: object, raw: bytes) -> Reading | Unreadable:
     """Read one punch object, however odd; nothing is raised.
 
@@ -90,6 +81,22 @@ def read(item: object, raw: bytes) -> Reading | Unreadable:
     if not isinstance(item, dict):
         return Unreadable(raw, "not_an_object")
     return _read_plain(item, raw) or _read_any(item, raw)
+
+
+def read_bytes(raw: bytes) -> Reading | Unreadable:
+    """Read the bytes of one punch object, as `read` does; for bytes that were kept, and for lines.
+
+    Errors:  none; what is no JSON in UTF-8, or is nested too deep to be decoded, is `not_json`.
+    """
+    try:
+        item = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return Unreadable(raw, "not_json")
+    return read(item, raw)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON.")
 
 
 def _read_plain(item: dict[str, Any], raw: bytes) -> Reading | None:

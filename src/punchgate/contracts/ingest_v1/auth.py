@@ -34,6 +34,11 @@ class Headers(NamedTuple):
     has_two_serials: bool
     has_two_tokens: bool
 
+    @property
+    def has_conflict(self) -> bool:
+        """Whether a header was given twice with different values."""
+        return self.has_two_serials or self.has_two_tokens
+
 
 def read_headers(scope: Scope) -> Headers:
     """Pick the headers of this contract; names are lower case by the time they are here."""
@@ -78,6 +83,19 @@ def serial_of(headers: Headers) -> SerialNumber:
     return SerialNumber(headers.serial)
 
 
+def recall_device(edge: Edge, headers: Headers) -> Entry | None:
+    """Give the device if it is remembered and its own token came with it, which is the usual case.
+
+    Else None, which says nothing: ask `find_device`.
+    """
+    if headers.serial is None or headers.token is None or headers.has_conflict:
+        return None
+    entry = edge.context.directory.recall(headers.serial)
+    if entry is None or not _is_own_token(entry, headers.token):
+        return None
+    return entry
+
+
 async def find_device(
     edge: Edge, headers: Headers, *, address: str, operation: str, is_hidden: bool
 ) -> Entry:
@@ -88,8 +106,7 @@ async def find_device(
     Errors:  Refused with `missing_serial`, `invalid_serial`, `unknown_device`, `invalid_token`.
     """
     serial = serial_of(headers)
-    directory = edge.context.directory
-    entry = directory.recall(serial) or await directory.find(serial)
+    entry = await edge.context.directory.find(serial)
     if entry is None:
         edge.context.presence.stranger(
             serial, engine="http", address=address, operation=operation, now=edge.now()
@@ -105,7 +122,7 @@ async def _is_proven(edge: Edge, entry: Entry, headers: Headers) -> bool:
     token, device = headers.token, entry.device
     if token is None or headers.has_two_tokens:
         return False
-    if device.token_hash is not None and vault.matches(token, device.token_hash):
+    if _is_own_token(entry, token):
         return True
     if not token.startswith(_KEY_PREFIX):
         return False
@@ -116,3 +133,8 @@ async def _is_proven(edge: Edge, entry: Entry, headers: Headers) -> bool:
         and key.allows("punches:write")
         and key.covers(device.id)
     )
+
+
+def _is_own_token(entry: Entry, token: str) -> bool:
+    kept = entry.device.token_hash
+    return kept is not None and vault.matches(token, kept)

@@ -10,15 +10,14 @@ from uuid import uuid4
 
 from punchgate import telemetry
 from punchgate.contracts.ingest_v1 import auth, shapes, state
-from punchgate.contracts.ingest_v1.auth import Headers
 from punchgate.contracts.ingest_v1.errors import (
     INACTIVE_SUBSCRIPTION,
     INTERNAL_ERROR,
     INVALID_BODY,
     REQUEST_TIMEOUT,
+    UNAVAILABLE,
     UNKNOWN_OPERATION,
     UNSUPPORTED_ENCODING,
-    Refusal,
     Refused,
     body_too_large,
     invalid_punch,
@@ -28,7 +27,8 @@ from punchgate.contracts.ingest_v1.errors import (
 )
 from punchgate.contracts.ingest_v1.settings import Settings
 from punchgate.domain.error import PunchgateError
-from punchgate.httpkit import body, source
+from punchgate.httpkit import answers, body, source
+from punchgate.httpkit.answers import Answer, Headers
 from punchgate.httpkit.bucket import Buckets, Policy
 from punchgate.httpkit.edge import Edge, Receive, Scope, Send
 from punchgate.usecases import punches
@@ -41,19 +41,12 @@ _OPERATIONS: Final = frozenset({"punch", "heartbeat", "validity", "config"})
 _ASKING: Final = frozenset({"GET", "HEAD", "POST"})
 #: What a stranger's share is counted by.
 _FAILED: Final = frozenset({400, 401, 404})
-_COMMON: Final = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
-_RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class Request:
     """What is known of a request so far; the answer's limit headers and its log line are made of it."""
 
-    __slots__ = ("account", "address", "outcomes", "scope", "serial", "status")
+    __slots__ = ("account", "address", "outcomes", "scope", "serial")
 
     def __init__(self, scope: Scope, address: str) -> None:
         self.scope = scope
@@ -62,7 +55,6 @@ class Request:
         self.serial: str | None = None
         self.account = 0
         self.outcomes: Sequence[str] = ()
-        self.status = 0
 
 
 class Ingest:
@@ -82,65 +74,70 @@ class Ingest:
         started = self._edge.monotonic()
         request = Request(scope, source.address(scope, self._trusted))
         try:
-            content, headers = await self._answer(request, receive)
+            answer = await self._answer(request, receive)
         except body.Gone:
             return
-        except Refused as refused:
-            await self._refuse(request, refused.refusal, send)
-        except PunchgateError as error:
-            await self._refuse(request, of(error), send)
         except Exception as error:  # noqa: BLE001 (the edge: one envelope for what nobody foresaw)
-            await self._fail(request, error, send)
-        else:
-            await self._send(request, 200, content, headers, send)
+            answer = self._refuse(request, error)
+        limit = self._limit_headers(request)
+        if limit:
+            answer = Answer(answer.status, answer.body, answer.headers + limit)
+        await answers.write(answer, scope, send)
         elapsed = self._edge.monotonic() - started
-        telemetry.requested("ingest_v1", request.status, elapsed)
+        telemetry.requested("ingest_v1", answer.status, elapsed)
         if request.outcomes:
             telemetry.punches("http", request.outcomes, account=request.account, seconds=elapsed)
 
-    async def _answer(self, request: Request, receive: Receive) -> tuple[bytes, _RawHeaders]:
+    async def _answer(self, request: Request, receive: Receive) -> Answer:
         operation = _operation(request.scope)
         headers = auth.read_headers(request.scope)
         cap = self._settings.body_max_bytes
         if headers.length is not None and headers.length > cap:
             raise Refused(body_too_large(cap))
-        entry = await self._admit(request, headers, operation)
+        self._check_source(request.address)
+        entry = auth.recall_device(self._edge, headers) or await auth.find_device(
+            self._edge,
+            headers,
+            address=request.address,
+            operation=operation,
+            is_hidden=self._settings.hide_unknown_devices,
+        )
+        now = self._edge.now()
+        self._admit(request, entry, now)
         if operation == "punch":
             return await self._punch(request, entry, headers, receive)
         if headers.has_body:
             await self._read_body(receive)
-        now = self._edge.now()
         if operation == "heartbeat":
-            return shapes.OK, ()
+            return Answer(200, shapes.OK)
         if operation == "validity":
-            return state.write_validity(entry, now), ()
-        return state.write_configuration(entry, self._settings, now), ()
+            return Answer(200, state.write_validity(entry, now))
+        return Answer(200, state.write_configuration(entry, self._settings, now))
 
-    async def _admit(self, request: Request, headers: Headers, operation: str) -> Entry:
-        """Find the device behind a request and count it against the limits."""
-        now, address = self._edge.monotonic(), request.address
-        if self._sources is not None and self._sources.is_spent(address, now):
-            raise Refused(rate_limited(self._sources.wait_s(address, now)))
-        entry = await auth.find_device(
-            self._edge,
-            headers,
-            address=address,
-            operation=operation,
-            is_hidden=self._settings.hide_unknown_devices,
-        )
+    def _check_source(self, address: str) -> None:
+        """Refuse an address that has failed too often lately."""
+        if self._sources is not None:
+            now = self._edge.monotonic()
+            if self._sources.is_spent(address, now):
+                raise Refused(rate_limited(self._sources.wait_s(address, now)))
+
+    def _admit(self, request: Request, entry: Entry, now: int) -> None:
+        """Note that a proven device was heard, and count its request."""
         device = entry.device
         request.serial, request.account = device.serial, device.account
         self._edge.context.presence.heard(
-            device.account, device.id, address=address, now=self._edge.now()
+            device.account, device.id, address=request.address, now=now
         )
-        if self._devices is not None and not self._devices.take(device.serial, now):
-            raise Refused(rate_limited(self._devices.wait_s(device.serial, now)))
-        return entry
+        if self._devices is not None:
+            moment = self._edge.monotonic()
+            if not self._devices.take(device.serial, moment):
+                raise Refused(rate_limited(self._devices.wait_s(device.serial, moment)))
 
     async def _punch(
-        self, request: Request, entry: Entry, headers: Headers, receive: Receive
-    ) -> tuple[bytes, _RawHeaders]:
-        if not state.is_active(entry, self._edge.now()):
+        self, request: Request, entry: Entry, headers: auth.Headers, receive: Receive
+    ) -> Answer:
+        now = self._edge.now()
+        if not state.is_active(entry, now):
             raise Refused(INACTIVE_SUBSCRIPTION)
         if headers.encoding not in (None, "", "identity"):
             raise Refused(UNSUPPORTED_ENCODING)
@@ -148,17 +145,15 @@ class Ingest:
         items, is_batch = shapes.read(text, batch_max=self._settings.batch_max)
         if not is_batch:
             _check_shape(items[0])
+        seen = PunchesSeen(items)
+        context = self._edge.context
         receipts = await punches.record(
-            self._edge.context,
-            entry,
-            PunchesSeen(items),
-            transport="http",
-            now=self._edge.now(),
+            context, entry, seen, transport="http", now=self._edge.now()
         )
         request.outcomes = [receipt.status for receipt in receipts]
         if is_batch:
-            return shapes.write_batch(receipts), ()
-        return shapes.OK, _punch_headers(receipts[0])
+            return Answer(200, shapes.write_batch(receipts))
+        return Answer(200, shapes.OK, _punch_headers(receipts[0]))
 
     async def _read_body(self, receive: Receive) -> bytes:
         cap = self._settings.body_max_bytes
@@ -169,29 +164,23 @@ class Ingest:
         except body.TooSlow:
             raise Refused(REQUEST_TIMEOUT) from None
 
-    async def _refuse(self, request: Request, refusal: Refusal, send: Send) -> None:
+    def _refuse(self, request: Request, error: Exception) -> Answer:
+        """Make the answer of an error; a failure of the caller's counts against its address."""
+        if isinstance(error, Refused):
+            refusal, headers = error.refusal, error.refusal.headers
+        elif isinstance(error, PunchgateError):
+            refusal, headers = of(error), of(error).headers
+        else:
+            request_id = uuid4().hex
+            telemetry.failed("ingest_v1", request_id, error)
+            refusal, headers = INTERNAL_ERROR, ((b"request-id", request_id.encode()),)
         if refusal.status in _FAILED and self._sources is not None:
             self._sources.take(request.address, self._edge.monotonic())
-        await self._send(request, refusal.status, refusal.body, refusal.headers, send)
+        if refusal.status == UNAVAILABLE.status:
+            telemetry.SHED.labels(refusal.code).inc()
+        return Answer(refusal.status, refusal.body, headers)
 
-    async def _fail(self, request: Request, error: Exception, send: Send) -> None:
-        request_id = uuid4().hex
-        telemetry.failed("ingest_v1", request_id, error)
-        headers = ((b"request-id", request_id.encode()),)
-        await self._send(request, INTERNAL_ERROR.status, INTERNAL_ERROR.body, headers, send)
-
-    async def _send(
-        self, request: Request, status: int, content: bytes, headers: _RawHeaders, send: Send
-    ) -> None:
-        request.status = status
-        length = (b"content-length", str(len(content)).encode())
-        every = [*_COMMON, length, *headers, *self._limit_headers(request)]
-        await send({"type": "http.response.start", "status": status, "headers": every})
-        if request.scope["method"] == "HEAD":
-            content = b""
-        await send({"type": "http.response.body", "body": content})
-
-    def _limit_headers(self, request: Request) -> _RawHeaders:
+    def _limit_headers(self, request: Request) -> Headers:
         """Say what is left: of the device's share once it is known, else of the source's."""
         buckets, key = self._devices, request.serial
         if key is None:
@@ -229,7 +218,7 @@ def _check_shape(item: Reading | Unreadable) -> None:
             raise Refused(invalid_punch(item.detail))
 
 
-def _punch_headers(receipt: Receipt) -> _RawHeaders:
+def _punch_headers(receipt: Receipt) -> Headers:
     status = (b"punch-status", receipt.status.encode())
     if receipt.punch_id is not None:
         return ((b"punch-id", receipt.punch_id.encode()), status)

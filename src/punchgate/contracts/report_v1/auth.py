@@ -1,0 +1,37 @@
+"""Who calls report v1: the key in `X-API-Key`, and the account that follows from it.
+
+Missing, malformed, unknown, revoked and expired keys look the same. A key in the query string is no
+key.
+"""
+
+from typing import Final
+
+from punchgate.contracts.report_v1.errors import INVALID_KEY, MAY_NOT_READ, Refused
+from punchgate.domain.key import Key
+from punchgate.httpkit.edge import Edge, Scope
+from punchgate.usecases import keys
+
+_HEADER: Final = b"x-api-key"
+
+
+async def find_key(edge: Edge, scope: Scope) -> Key:
+    """Give the key of a request.
+
+    Errors:  Refused; what the store raises.
+    """
+    presented = {value.strip() for name, value in scope["headers"] if name == _HEADER}
+    if len(presented) != 1:
+        raise Refused(INVALID_KEY)
+    key = await keys.find(edge.context, presented.pop().decode("latin-1"), now=edge.now())
+    if key is None:
+        raise Refused(INVALID_KEY)
+    return key
+
+
+def check_scope(key: Key) -> None:
+    """Refuse a key that may not read reports.
+
+    A key that is limited to some devices would see parts of days and take them for whole ones.
+    """
+    if not key.allows("reports:read") or key.devices is not None:
+        raise Refused(MAY_NOT_READ)

@@ -1,0 +1,139 @@
+"""The one operation of report v1 on a bare ASGI path: check in the published order, ask, answer."""
+
+from typing import Final
+from uuid import uuid4
+
+from punchgate import telemetry
+from punchgate.contracts.report_v1 import auth, shapes
+from punchgate.contracts.report_v1.errors import (
+    INTERNAL,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    TOO_LARGE,
+    TOO_SLOW,
+    Refused,
+    of,
+    rate_limited,
+)
+from punchgate.contracts.report_v1.settings import Settings
+from punchgate.domain.error import PunchgateError
+from punchgate.domain.key import Key
+from punchgate.httpkit import answers, body, query
+from punchgate.httpkit.answers import Answer, Headers
+from punchgate.httpkit.edge import Edge, Receive, Scope, Send
+from punchgate.reports import summary
+from punchgate.usecases import limits
+from punchgate.usecases.limits import Window
+
+PATH: Final = "/api/v1/attendance/summary"
+#: A body means nothing here; whoever sends a large one does not mean us.
+BODY_MAX_BYTES: Final = 64 * 1024
+#: The name of the limit, in the store and in its headers.
+LIMIT: Final = "report"
+
+
+class Report:
+    """The ASGI app of report v1."""
+
+    def __init__(self, edge: Edge, settings: Settings) -> None:
+        self._edge = edge
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = self._edge.monotonic()
+        try:
+            answer = await self._answer(scope, receive)
+        except body.Gone:
+            return
+        except Exception as error:
+            answer = _refuse(error)
+        await answers.write(answer, scope, send)
+        telemetry.requested("report_v1", answer.status, self._edge.monotonic() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Check what needs no key, then answer to the key, with what is left of its limit."""
+        _check_request(scope)
+        key = await auth.find_key(self._edge, scope)
+        window = await self._count(key)
+        try:
+            answer = await self._answer_key(key, window, scope, receive)
+        except body.Gone:
+            raise
+        except Exception as error:
+            answer = _refuse(error)
+        headers = answer.headers + self._limit_headers(window)
+        return Answer(answer.status, answer.body, headers)
+
+    async def _answer_key(
+        self, key: Key, window: Window | None, scope: Scope, receive: Receive
+    ) -> Answer:
+        auth.check_scope(key)
+        settings = self._settings
+        if window is not None and window.is_exceeded:
+            wait_s = window.resets_in_s
+            return rate_limited(settings.rate_requests, settings.rate_window_s, wait_s=wait_s)
+        await self._drop_body(scope, receive)
+        asked = shapes.read(query.read(scope))
+        page = await summary.read(self._edge.context.database, key.account, asked)
+        content = shapes.write(asked, page, default_user_type=settings.default_user_type)
+        return Answer(200, content)
+
+    async def _count(self, key: Key) -> Window | None:
+        """Count a request of a valid key, whatever becomes of it; None where there is no limit."""
+        settings = self._settings
+        if not settings.rate_requests:
+            return None
+        return await limits.count(
+            self._edge.context,
+            key,
+            LIMIT,
+            quota=settings.rate_requests,
+            window_s=settings.rate_window_s,
+            now=self._edge.now(),
+        )
+
+    async def _drop_body(self, scope: Scope, receive: Receive) -> None:
+        """Read a body of unknown length and forget it; one that says its length is left alone."""
+        if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+            await body.read(receive, cap=BODY_MAX_BYTES, monotonic=self._edge.monotonic)
+
+    def _limit_headers(self, window: Window | None) -> Headers:
+        if window is None:
+            return ()
+        policy = f'"{LIMIT}";q={self._settings.rate_requests};w={self._settings.rate_window_s}'
+        left = f'"{LIMIT}";r={window.left};t={window.resets_in_s}'
+        return ((b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode()))
+
+
+def _check_request(scope: Scope) -> None:
+    """Check path, method and the length that the request declares."""
+    if scope["path"] != PATH:
+        raise Refused(NOT_FOUND)
+    if scope["method"] not in {"GET", "HEAD"}:
+        raise Refused(METHOD_NOT_ALLOWED)
+    for name, value in scope["headers"]:
+        # The server has refused what is no number; a longer one than ours is too large anyway.
+        if name == b"content-length" and value.isdigit() and _is_too_large(value):
+            raise Refused(TOO_LARGE)
+
+
+def _is_too_large(length: bytes) -> bool:
+    digits = length.lstrip(b"0")
+    return len(digits) > len(str(BODY_MAX_BYTES)) or int(digits or b"0") > BODY_MAX_BYTES
+
+
+def _refuse(error: Exception) -> Answer:
+    """Give the answer to anything that went wrong; only an id of what nobody foresaw leaves us."""
+    match error:
+        case Refused():
+            return error.answer
+        case body.TooLarge():
+            return TOO_LARGE
+        case body.TooSlow():
+            return TOO_SLOW
+        case PunchgateError() if (known := of(error)) is not None:
+            return known
+    request_id = uuid4().hex
+    telemetry.failed("report_v1", request_id, error)
+    return Answer(INTERNAL.status, INTERNAL.body, ((b"request-id", request_id.encode()),))

@@ -1,0 +1,115 @@
+"""Quarantine: look at what could not be a punch, and decide.
+
+Nothing leaves it by itself. A release reads the bytes again, by today's reader and today's settings,
+and stores the punch through the one door; a dismissal keeps the bytes and says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from punchgate.domain.error import NotFound, Refused
+from punchgate.domain.ids import AccountNo, QuarantineId
+from punchgate.domain.quarantine import Quarantined, QuarantineState
+from punchgate.store import quarantine
+from punchgate.store.database import Connection
+from punchgate.usecases import audit, punches
+from punchgate.usecases.audit import Entry
+from punchgate.usecases.context import Context
+from punchgate.usecases.punches import Upload
+from punchgate.wire.event import Unreadable
+
+MOST: Final = 10_000
+
+
+async def list_items(
+    context: Context,
+    account: AccountNo,
+    *,
+    state: QuarantineState | None = "open",
+    limit: int = 50,
+) -> Sequence[Quarantined]:
+    """List items of one state (None is all), the latest arrival first."""
+    most = min(limit, MOST)
+    return await context.database.read(
+        lambda tx: quarantine.list_items(tx, account, state=state, limit=most)
+    )
+
+
+async def get(context: Context, account: AccountNo, item_id: QuarantineId) -> Quarantined:
+    """Give one item.
+
+    Errors:  NotFound.
+    """
+    found = await context.database.read(lambda tx: quarantine.find(tx, account, item_id))
+    if found is None:
+        raise NotFound(f"There is nothing {item_id!r} in quarantine.")
+    return found
+
+
+async def release(
+    context: Context, account: AccountNo, item_id: QuarantineId, *, actor: str, now: int
+) -> Quarantined:
+    """Read an item again and store it as a punch, whatever its time.
+
+    Errors:     NotFound; Refused when it was decided before, when its bytes still cannot be read,
+                or when its device is not there any more.
+    Repeating:  a crash between the punch and the decision leaves the item open; releasing it again
+                finds the same punch.
+    """
+    item = _open(await get(context, account, item_id))
+    reader = context.readers[item.transport]
+    reading = reader.read(item.raw)
+    if isinstance(reading, Unreadable):
+        raise Refused(f"{item_id} still cannot be read: {reading.reason}. It stays; dismiss it.")
+    entry = await context.directory.find(item.serial)
+    if entry is None or entry.device.account != account:
+        raise Refused(f"{item_id} came from a device that is not there any more; add it first.")
+    upload = Upload(entry, item.transport, reader.name, item.received_at)
+    try:
+        receipt = await punches.release(context, upload, reading)
+    except OverflowError:
+        raise Refused(
+            f"{item_id} has a time that no calendar knows. It stays; dismiss it."
+        ) from None
+    released = replace(item, state="released", decided_at=now, punch_id=receipt.punch_id)
+    await _decide(context, released, Entry(now, actor, "quarantine.release", f"item:{item_id}"))
+    return released
+
+
+async def dismiss(
+    context: Context,
+    account: AccountNo,
+    item_id: QuarantineId,
+    note: str,
+    *,
+    actor: str,
+    now: int,
+) -> Quarantined:
+    """Decide that an item will never be a punch; its bytes are kept until retention.
+
+    Errors:  NotFound; Refused when it was decided before.
+    """
+    item = _open(await get(context, account, item_id))
+    dismissed = replace(item, state="dismissed", decided_at=now, note=note or None)
+    await _decide(context, dismissed, Entry(now, actor, "quarantine.dismiss", f"item:{item_id}"))
+    return dismissed
+
+
+async def prune(context: Context) -> int:
+    """Keep every account's quarantine within its bound; only dismissed items go."""
+    return await context.writer.run(quarantine.prune)
+
+
+def _open(item: Quarantined) -> Quarantined:
+    if item.state != "open":
+        raise Refused(f"{item.id} is {item.state} already.")
+    return item
+
+
+async def _decide(context: Context, item: Quarantined, entry: Entry) -> None:
+    def work(tx: Connection) -> None:
+        quarantine.decide(tx, item.account, item)
+        audit.note(tx, item.account, entry)
+
+    await context.writer.run(work)
