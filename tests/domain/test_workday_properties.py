@@ -68,7 +68,9 @@ def weeks(draw: st.DrawFn, device_policies: Sequence[DirectionPolicy]) -> list[D
     start = localtime.resolve(datetime.fromisoformat(day), zone).instant - 3 * 86_400
     gaps = draw(
         st.lists(
-            st.integers(0, 90) | st.integers(91, 40_000) | st.integers(40_001, 100_000),
+            st.integers(0, 90)
+            | st.integers(91, 60_000)
+            | st.sampled_from((28_800, 54_000, 57_600, 57_601, 86_400, 100_000)),
             max_size=14,
         )
     )
@@ -191,6 +193,9 @@ def test_a_window_that_grows_is_enough_in_the_end(week: list[DayPunch], given_ru
 
 def load(week: Sequence[DayPunch], day: date, reached: Reach) -> tuple[list[DayPunch], int]:
     """Load as a store would: whole dates of the device's own wall clock, and since when."""
+    if any(punch.zone == "Pacific/Apia" for punch in week):
+        # It skipped a date, which is no day to count.
+        reached = Reach(reached.before + 1, reached.after + 1)
     since = localtime.as_wall(0) + (day - timedelta(reached.before) - date(1970, 1, 1))
     until = localtime.as_wall(0) + (day + timedelta(reached.after + 1) - date(1970, 1, 1))
     loaded = [p for p in week if since <= localtime.as_wall(p.at + p.utc_offset_s) < until]

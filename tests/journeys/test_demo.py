@@ -4,7 +4,6 @@ Real: everything but the devices and their day.
 """
 
 import json
-import os
 import re
 import signal
 import socket
@@ -173,4 +172,4 @@ def test_the_environment_cannot_point_it_at_real_data(tmp_path: Path) -> None:
     }
     ended = demo(tmp_path, settings=settings)
     assert ended.returncode == 0, ended.stderr
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -161,7 +161,7 @@ def test_a_long_fraction_is_read_and_its_text_is_cut() -> None:
     assert seen.text == "2026-06-21 09:30:00." + "1" * 44
 
 
-@given(st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29)))  # noqa: DTZ001 (walls)
 def test_every_wall_time_is_read_as_it_was_written(written: datetime) -> None:
     written = written.replace(microsecond=0)
     for text in (written.isoformat(" "), written.isoformat("T"), f"{written.isoformat()}.5"):
@@ -171,7 +171,7 @@ def test_every_wall_time_is_read_as_it_was_written(written: datetime) -> None:
 
 
 @given(
-    st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1)),  # noqa: DTZ001
+    st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1)),  # noqa: DTZ001 (walls)
     st.integers(min_value=-14 * 60, max_value=14 * 60),
 )
 def test_every_offset_gives_the_instant_that_it_means(wall: datetime, minutes: int) -> None:

@@ -34,7 +34,7 @@ Until = Annotated[str | None, typer.Option(help="Before this wall time.", metava
 
 
 @account_command(app, "list")
-def list_punches(  # noqa: PLR0913 (one parameter for each option)
+def list_punches(
     here: Here,
     *,
     device: DeviceOption = None,

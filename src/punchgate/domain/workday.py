@@ -122,15 +122,18 @@ def reach(rules: Rules) -> Reach:
 
     Behind the date that is always enough. Before it, it is enough unless the person hardly ever
     rests: with `session`, what a punch means can hang on any number of days before, so ask
-    `is_enough`, and load further back until it agrees.
+    `is_enough`, and load further back until it agrees. A date that never was (30 December 2011 in
+    Apia) is no day of these.
     """
     before = after = 1
     for rule in rules.policies():
         # A fixed zone can put a punch on the date beside that of the device.
         beside = 0 if rule.zone == policy.DEVICE_ZONE else 1
         early_s, late_s = _outside(rule)
-        before = max(before, -(-(early_s + rule.dedupe_s) // _DAY_S) + beside)
-        after = max(after, (_DAY_S - 1 + late_s + rule.dedupe_s) // _DAY_S + beside)
+        # Spans run on the real clock, dates on one that may jump meanwhile.
+        slack_s = rule.dedupe_s + _CHANGE_S
+        before = max(before, -(-(early_s + slack_s) // _DAY_S) + beside)
+        after = max(after, (_DAY_S - 1 + late_s + slack_s) // _DAY_S + beside)
     return Reach(before, after)
 
 
@@ -192,10 +195,9 @@ def _outside(rule: Policy) -> tuple[int, int]:
             return rule.max_session_s, rule.max_session_s
         case "shift":
             pass  # the widest shift decides
-    # The clocks may change inside a margin.
     early_s = max((each.before_s - each.start_s for each in rule.shifts), default=0)
     late_s = max((each.ends_s + each.after_s for each in rule.shifts), default=0)
-    return max(0, early_s + _CHANGE_S), max(0, late_s + _CHANGE_S - _DAY_S)
+    return max(0, early_s), max(0, late_s - _DAY_S)
 
 
 def _workday(key: tuple[int, bool], row: _Row, plan: Plan) -> Workday:

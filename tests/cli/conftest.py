@@ -1,0 +1,20 @@
+"""What the command line's suite may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.line import Line
+
+
+@pytest.fixture
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
+    """Give a command line on an empty directory, without settings of others."""
+    for name in list(os.environ):
+        if name.upper().startswith("PUNCHGATE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "data"
+    data.mkdir()
+    return Line(data)

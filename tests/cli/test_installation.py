@@ -1,0 +1,161 @@
+"""The installation at the command line: tables, settings, doctor, version, and serving for real.
+
+`serve` runs as a process of its own on a free port of loopback.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from punchgate import __version__
+from tests.cli.line import Line
+
+_ROOT = Path(__file__).parents[2]
+
+
+def test_tables_are_made_once_and_current_after_that(line: Line) -> None:
+    before = line.json("db", "current").one
+    assert (before["current"], before["is_current"]) == (None, False)
+    first = line.json("db", "migrate").one
+    assert (first["before"], first["after"]) == (None, before["newest"])
+    again = line.json("db", "migrate").one
+    assert (again["before"], again["after"]) == (before["newest"], before["newest"])
+    assert line.json("db", "current").one["is_current"] is True
+
+
+def test_a_first_command_makes_the_tables_by_itself(line: Line) -> None:
+    line.json("device", "list")
+    assert line.json("db", "current").one["is_current"] is True
+
+
+def test_the_database_may_be_named_instead_of_the_directory(line: Line, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    assert line.plain("person", "add", "1", "--database", url).code == 0
+    assert (tmp_path / "elsewhere.db").exists()
+    assert len(line.plain("person", "list", "--database", url, "--json").many) == 1
+    assert line.json("person", "list").many == []
+
+
+def test_the_directory_is_data_unless_it_is_named(line: Line, tmp_path: Path) -> None:
+    line.json("person", "add", "1")
+    assert len(line.plain("person", "list", "--json").many) == 1
+    assert (tmp_path / "data" / "punchgate.db").exists()
+
+
+def test_every_setting_is_shown_with_where_it_came_from(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "punchgate.toml"
+    file.write_text('default_zone = "Asia/Kolkata"\n[ingest]\nrate_requests = 1\n')
+    monkeypatch.setenv("PUNCHGATE_INGEST__RATE_REQUESTS", "2")
+    rows = {row["name"]: row for row in line.json("config", "show", "--config", str(file)).many}
+    assert (rows["default_zone"]["value"], rows["default_zone"]["origin"]) == (
+        "Asia/Kolkata",
+        "file",
+    )
+    assert (rows["ingest.rate_requests"]["value"], rows["ingest.rate_requests"]["origin"]) == (
+        2,
+        "environment",
+    )
+    assert (rows["data"]["value"], rows["data"]["origin"]) == (str(line.data), "option")
+    assert rows["http.listen"]["origin"] == "default"
+    assert all(row["sentence"] for row in rows.values())
+    assert "ingest.rate_requests" in line.run("config", "show").out
+
+
+def test_a_settings_file_that_is_not_there_is_a_usage_error(line: Line) -> None:
+    said = line.run("config", "show", "--config", "nowhere.toml")
+    assert said.code == 2
+    assert "nowhere.toml" in said.err
+
+
+def test_the_version_is_that_of_the_package(line: Line) -> None:
+    assert line.json("version").one["version"] == __version__
+    assert __version__ in line.run("version").out
+
+
+def test_a_sound_installation_passes_the_doctor(line: Line) -> None:
+    checks = {row["check"]: row["state"] for row in line.json("doctor").many}
+    assert {checks[name] for name in ("tables", "writing", "integrity", "disk")} == {"ok"}
+    assert "quarantine" in line.run("doctor").out
+
+
+def test_the_doctor_points_at_what_waits_for_somebody(line: Line) -> None:
+    line.json("device", "add", "SN1")
+    line.replay({"serial": "SN1", "body": {"user_id": "1", "att_time": "x"}})
+    rows = {row["check"]: row for row in line.json("doctor").many}
+    assert rows["quarantine"]["state"] == "look"
+    assert "punchgate quarantine list" in rows["quarantine"]["says"]
+
+
+def test_a_damaged_file_fails_the_doctor_without_a_trace(line: Line) -> None:
+    (line.data / "punchgate.db").write_bytes(b"this is no database at all" * 100)
+    said = line.run("doctor")
+    assert said.code == 1
+    assert "wrong" in said.out
+    assert "Traceback" not in said.err
+
+
+def test_too_little_space_fails_the_doctor(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUNCHGATE_DISK_FLOOR_BYTES", str(2**60))
+    said = line.json("doctor")
+    assert said.code == 1
+    rows = {row["check"]: row for row in map(json.loads, said.out.splitlines())}
+    assert rows["disk"]["state"] == "wrong"
+
+
+def test_the_contracts_are_printed_as_openapi(line: Line) -> None:
+    document = line.json("openapi").one
+    assert document["openapi"].startswith("3.")
+    assert any(path.endswith("/punch") for path in document["paths"])
+
+
+@pytest.mark.slow
+def test_serving_says_where_answers_and_stops_in_order(line: Line) -> None:
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "punchgate", "serve", "--data", str(line.data), "--json",
+            "--http", "127.0.0.1:0", "--devices", "",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(_ROOT / "src"), "PATH": os.environ["PATH"]},
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        assert server.stderr is not None
+        said = json.loads(server.stdout.readline())
+        assert said["devices"] is None
+        with urllib.request.urlopen(f"http://{said['http']}/readyz", timeout=30) as answer:
+            assert answer.status == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=30) == 0
+        assert f"Punchgate serves on http://{said['http']}" in server.stderr.read()
+
+
+@pytest.mark.slow
+def test_an_address_that_is_taken_is_told_and_fails(line: Line) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = subprocess.run(
+            [
+                sys.executable, "-m", "punchgate", "serve", "--data", str(line.data),
+                "--http", f"127.0.0.1:{port}", "--devices", "",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PYTHONPATH": str(_ROOT / "src"), "PATH": os.environ["PATH"]},
+        )  # fmt: skip
+    assert said.returncode == 1
+    assert "Traceback" not in said.stderr
