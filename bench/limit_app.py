@@ -67,7 +67,7 @@ async def serve(settings: Settings, address: server.Address) -> None:
         )
 
         async def flush_presence() -> None:
-            await real.presence.flush(real, now=app.now())
+            await real.presence.flush(real.writer, now=app.now())
 
         workers = [
             Worker("log", every(0.2, _flush)),

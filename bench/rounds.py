@@ -24,7 +24,8 @@ OTHER_WORK: Final = 0.25
 #: Below this our own tree is at rest: idle servers tick a little.
 _AT_REST: Final = 0.1
 _LOOK_S: Final = 0.25
-_REST_S: Final = 30.0
+#: Long enough for the days of a part to be computed: whoever comes next must not pay for them.
+_REST_S: Final = 180.0
 _QUIET_S: Final = 60.0
 #: A machine that is never quiet would keep us for ever: so many attempts for each wanted round.
 _ATTEMPTS: Final = 3

@@ -23,14 +23,23 @@ END: Final = "<!-- results: end -->"
 _TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 #: How a ratio is made: how many times faster, what share of the limit, how many times sooner, how
-#: many times dearer.
-Ratio = Literal["faster", "share", "sooner", "dearer"]
+#: many times longer than the limit, how many times dearer.
+Ratio = Literal["faster", "share", "sooner", "longer", "dearer"]
 
 _RATIOS: Final[Mapping[Ratio, Callable[[Sample, Sample], float]]] = {
     "faster": lambda ours, theirs: ours.per_s / theirs.per_s,
     "share": lambda ours, theirs: ours.per_s / theirs.per_s,
     "sooner": lambda ours, theirs: theirs.p50_ms / ours.p50_ms,
+    "longer": lambda ours, theirs: ours.p50_ms / theirs.p50_ms,
     "dearer": lambda ours, theirs: theirs.per_s / ours.per_s,
+}
+#: What a `Comparison` calls these ratios in the table.
+_WORDS: Final[Mapping[Ratio, str]] = {
+    "faster": "faster",
+    "share": "of the limit",
+    "sooner": "sooner",
+    "longer": "as long",
+    "dearer": "the cost",
 }
 
 
@@ -73,7 +82,7 @@ def line(comparison: Comparison, rounds: Rounds) -> Line:
         _figure(comparison.ratio, ours),
         comparison.theirs,
         _figure(comparison.ratio, theirs),
-        f"**{_ratio(comparison.ratio, found)}** ({' to '.join(edges)})",
+        f"**{_ratio(comparison.ratio, found)}** {_WORDS[comparison.ratio]} ({' to '.join(edges)})",
         _goal(comparison),
         {None: "", True: "met", False: "**missed**"}[is_met],
         _remarks(comparison, rounds, ours, theirs),
@@ -133,7 +142,7 @@ def _goal(comparison: Comparison) -> str:
 
 
 def _figure(ratio: Ratio, sample: Sample) -> str:
-    if ratio == "sooner":
+    if ratio in {"sooner", "longer"}:
         return f"p50 {_ms(sample.p50_ms)}, p99 {_ms(sample.p99_ms)}"
     return f"{sample.per_s:,.0f}/s, p99 {_ms(sample.p99_ms)}"
 

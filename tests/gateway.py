@@ -15,7 +15,7 @@ from typing import Any
 
 from punchgate import registry
 from punchgate.config import Settings
-from punchgate.domain.ids import AccountNo
+from punchgate.domain.ids import AccountNo, SerialNumber
 from punchgate.httpkit.edge import Edge
 from punchgate.store import database
 from punchgate.store.opening import open_store
@@ -72,7 +72,7 @@ class Gateway:
 
     async def entry(self, serial: str = "SN1") -> Entry:
         """Give a device as the directory knows it."""
-        found = await self.context.directory.find(devices.SerialNumber(serial))
+        found = await self.context.directory.find(SerialNumber(serial))
         assert found is not None
         return found
 

@@ -86,6 +86,8 @@ def test_a_list_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> N
         ('[ingest]\nrate_requests = "many"\n', "ingest.rate_requests"),
         ('trusted_proxies = ["10.0.0.1/8"]\n', "trusted_proxies.0"),
         ('log_level = "loud"\n', "log_level"),
+        ('database = "mysql://host/x"\n', "database"),
+        ('database = "punches.db"\n', "database"),
         ('[report]\ndefault_user_type = ""\n', "report.default_user_type"),
     ],
 )

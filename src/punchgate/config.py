@@ -35,6 +35,7 @@ DATABASE_FILE: Final = "punchgate.db"
 
 Origin = Literal["default", "file", "environment", "option"]
 
+_DATABASES: Final = ("sqlite:///", "postgresql://")
 _PASSWORD: Final = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
@@ -61,12 +62,22 @@ def _zone(name: str) -> str:
     return name
 
 
+def _database(url: str) -> str:
+    if not url.startswith(_DATABASES):
+        scheme = url.partition(":")[0]
+        raise ValueError(
+            f"{scheme!r} is not a database that we know: use {' or '.join(_DATABASES)}."
+        )
+    return url
+
+
 def _network(text: str) -> str:
     return str(ipaddress.ip_network(text))
 
 
 Listen: TypeAlias = Annotated[str, AfterValidator(_listen)]
 Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
+DatabaseUrl: TypeAlias = Annotated[str, AfterValidator(_database)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Seconds: TypeAlias = Annotated[int, Field(ge=1)]
@@ -140,7 +151,7 @@ class Settings(BaseSettings):
     data: Path = Path("data")
     """Directory of the data: the SQLite file, unless `database` names another place."""
 
-    database: str | None = None
+    database: DatabaseUrl | None = None
     """Where punches are kept: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST:PORT/NAME`."""
 
     default_zone: Zone = "UTC"

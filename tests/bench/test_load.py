@@ -31,8 +31,11 @@ class Server:
     port: int = 0
     heads: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    open: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -48,7 +51,11 @@ class Server:
                 self.bodies.append(await reader.readexactly(length))
                 writer.write(self.tenth if len(self.heads) % 10 == 0 else self.answer)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # The generator has what it wanted and hangs up.
+        finally:
             writer.close()
+            self.open -= 1
+            self.changed.set()
 
 
 @asynccontextmanager
@@ -57,6 +64,9 @@ async def serving(server: Server) -> AsyncIterator[Server]:
     server.port = running.sockets[0].getsockname()[1]
     async with running:
         yield server
+        while server.open:
+            server.changed.clear()
+            await asyncio.wait_for(server.changed.wait(), 10)
 
 
 async def send(wanted: Load) -> Count:

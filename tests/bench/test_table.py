@@ -30,7 +30,7 @@ FOUND = rounds([900, 1000, 5000], [90, 100, 100])
 
 def test_a_ratio_is_that_of_the_medians_with_the_spread_of_the_rounds() -> None:
     made = cells(Comparison(what="w", ours="ours", theirs="theirs", ratio="faster"), FOUND)
-    assert made["ratio"] == f"**10 {X}** (10 {X} to 50 {X})"
+    assert made["ratio"] == f"**10 {X}** faster (10 {X} to 50 {X})"
     assert made["ours"] == "1,000/s, p99 2 ms"
     assert made["verdict"] == ""
 
@@ -40,14 +40,21 @@ def test_a_share_is_a_percentage() -> None:
     made = cells(
         Comparison(what="w", ours="ours", theirs="theirs", ratio="share", at_least=0.5), found
     )
-    assert made["ratio"] == "**50 %** (50 % to 67 %)"
+    assert made["ratio"] == "**50 %** of the limit (50 % to 67 %)"
     assert (made["goal"], made["verdict"]) == ("≥ 50 %", "met")
 
 
 def test_sooner_compares_latencies_and_shows_them() -> None:
     made = cells(Comparison(what="w", ours="ours", theirs="theirs", ratio="sooner"), FOUND)
-    assert made["ratio"] == f"**10 {X}** (10 {X} to 50 {X})"
+    assert made["ratio"] == f"**10 {X}** sooner (10 {X} to 50 {X})"
     assert made["ours"] == "p50 1 ms, p99 2 ms"
+
+
+def test_longer_compares_with_a_limit_that_nobody_can_beat() -> None:
+    found = rounds([10, 20, 20], [100, 100, 100])
+    made = cells(Comparison(what="w", ours="ours", theirs="theirs", ratio="longer"), found)
+    assert made["ratio"] == f"**5.00 {X}** as long (5.00 {X} to 10 {X})"
+    assert made["theirs"] == "p50 10 ms, p99 20 ms"
 
 
 def test_long_times_are_whole_milliseconds() -> None:
@@ -64,7 +71,7 @@ def test_dearer_is_a_cost_where_less_is_better() -> None:
     made = cells(
         Comparison(what="w", ours="ours", theirs="theirs", ratio="dearer", at_most=1.5), found
     )
-    assert made["ratio"] == f"**1.25 {X}** (1.25 {X} to 1.25 {X})"
+    assert made["ratio"] == f"**1.25 {X}** the cost (1.25 {X} to 1.25 {X})"
     assert made["verdict"] == "met"
 
 

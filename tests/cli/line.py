@@ -1,4 +1,4 @@
-"""The command line as a test drives it: the real application on a real SQLite file, in this process."""
+"""The command line as a test drives it: the real application on a real SQLite file."""
 
 import json
 from dataclasses import dataclass

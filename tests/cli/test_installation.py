@@ -6,6 +6,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -141,8 +142,6 @@ def test_serving_says_where_answers_and_stops_in_order(line: Line) -> None:
 
 @pytest.mark.slow
 def test_an_address_that_is_taken_is_told_and_fails(line: Line) -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -98,7 +98,7 @@ def test_without_a_command_the_line_shows_what_there_is(line: Line) -> None:
         (["account", "add", "bad name"], 2),
         (["device", "show", "nowhere"], 3),
         (["device", "list", "--account", "nobody"], 3),
-        (["device", "add", "-- bad"], 2),
+        (["device", "add", "bad serial"], 2),
         (["key", "revoke", "AAAAAAAA"], 3),
         (["person", "show", "1"], 3),
         (["punch", "show", "0" * 26], 3),

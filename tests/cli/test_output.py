@@ -1,4 +1,4 @@
-"""What is printed: values as people read them, JSON as programs do, nothing that drives a terminal."""
+"""What is printed: values as people read them, JSON as programs do, no control characters."""
 
 import json
 

@@ -163,7 +163,7 @@ def agrees(said: datetime, zone: ZoneInfo) -> None:
 
 @given(
     st.sampled_from(ZONES),
-    st.datetimes(datetime(2000, 1, 1), datetime(2100, 12, 31)),  # noqa: DTZ001 (wall times)
+    st.datetimes(wall("2000-01-01"), wall("2100-12-31")),
 )
 def test_any_time_agrees_with_zoneinfo(name: str, said: datetime) -> None:
     agrees(said.replace(second=0, microsecond=0), localtime.find_zone(name))

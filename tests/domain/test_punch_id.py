@@ -15,9 +15,10 @@ from punchgate.domain import punch
 from punchgate.domain.ids import PunchId
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-WALL = datetime(2026, 6, 21, 9, 30)
+WALL = datetime.fromisoformat("2026-06-21 09:30:00")
+EPOCH = datetime.fromisoformat("1970-01-01 00:00:00")
 
-TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)).map(
+TIMES = st.datetimes(EPOCH, datetime.fromisoformat("9999-12-31")).map(
     lambda moment: moment.replace(microsecond=0)
 )
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -92,7 +93,7 @@ def test_the_first_id_of_a_time_is_the_lower_end_of_a_range(wall: datetime, code
     first = punch.first_id_at(wall)
     assert len(first) == 26
     assert first <= derive("main", "S", code, wall, 0)
-    if wall > datetime(1970, 1, 2):
+    if wall > EPOCH:
         assert derive("main", "S", code, wall - timedelta(seconds=1), 0) < first
 
 
@@ -114,7 +115,7 @@ def test_each_text_counts_by_itself() -> None:
 
 
 def test_a_time_before_1970_counts_as_its_first_instant() -> None:
-    before = datetime(1969, 12, 31, 23, 59, 59)
+    before = EPOCH - timedelta(seconds=1)
     assert derive("main", "S", "1", before, 0).startswith("0000000000")
     assert punch.first_id_at(before) == "0" * 26
 

@@ -214,9 +214,9 @@ def at(row: Workday, day: date) -> bool:
         ({"dedupe_s": 0}, Reach(1, 1)),
         ({"zone": "UTC"}, Reach(2, 2)),
         ({"attribution": "cutoff", "cutoff": "04:00"}, Reach(1, 1)),
-        ({"attribution": "session"}, Reach(1, 1)),
-        ({"attribution": "session", "max_session_h": 48}, Reach(3, 3)),
-        ({"attribution": "shift"}, Reach(1, 1)),
+        ({"attribution": "session"}, Reach(1, 2)),
+        ({"attribution": "session", "max_session_h": 48}, Reach(3, 5)),
+        ({"attribution": "shift"}, Reach(2, 2)),
         (
             {
                 "attribution": "shift",
@@ -224,7 +224,7 @@ def at(row: Workday, day: date) -> bool:
                     {"date": "2026-06-01", "start": "22:00", "end": "21:00", "after_min": 600}
                 ],
             },
-            Reach(1, 2),
+            Reach(2, 3),
         ),
     ],
 )

@@ -61,7 +61,7 @@ def running(home: Path, upstream_port: int) -> Iterator[Front]:
                 r"/etc/punchgate/tls/privkey.pem": str(key),
                 r"client_body_timeout 30s;": "client_body_timeout 1s;",
                 # Where it would keep bodies if it did not run as root.
-                r"server_tokens off;": f"server_tokens off; {_temporary_paths(home)}",
+                r"    limit_req_zone ": f"    {_temporary_paths(home)}\n    limit_req_zone ",
             },
         )
     )

@@ -183,11 +183,11 @@ async def test_devices_are_listed_by_id_in_pages(gate: Gateway) -> None:
 async def test_a_device_says_when_it_was_heard_last(gate: Gateway) -> None:
     added = await gate.add_device("SN1")
     gate.context.presence.heard(MAIN, added.device.id, address="10.0.0.7", now=NOON)
-    await gate.context.presence.flush(gate.context, now=NOON)
+    await gate.context.presence.flush(gate.context.writer, now=NOON)
     (listed,) = await devices.list_devices(gate.context, MAIN)
     assert listed.last_seen_at == NOON
     gate.context.presence.heard(MAIN, added.device.id, address="10.0.0.7", now=NOON - 1)
-    await gate.context.presence.flush(gate.context, now=NOON)
+    await gate.context.presence.flush(gate.context.writer, now=NOON)
     (listed,) = await devices.list_devices(gate.context, MAIN)
     assert listed.last_seen_at == NOON
 
@@ -339,7 +339,7 @@ async def _stranger(gate: Gateway, serial: str = "SN9", now: int = NOON) -> None
         operation="punch",
         now=now,
     )
-    await gate.context.presence.flush(gate.context, now=now)
+    await gate.context.presence.flush(gate.context.writer, now=now)
 
 
 async def test_who_calls_unclaimed_is_listed_with_what_is_known(gate: Gateway) -> None:
@@ -390,5 +390,5 @@ async def test_a_call_from_before_the_claim_does_not_bring_the_stranger_back(
         SerialNumber("SN9"), engine="http", address=None, operation="punch", now=NOON
     )
     await gate.add_device("SN9")
-    await gate.context.presence.flush(gate.context, now=NOON)
+    await gate.context.presence.flush(gate.context.writer, now=NOON)
     assert await devices.list_unclaimed(gate.context) == []

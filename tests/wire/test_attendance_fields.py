@@ -204,6 +204,8 @@ def test_bytes_that_are_no_json_are_walked_once() -> None:
     # A quote that never closes was tried again from each escaped quote behind it: minutes for 1 MB.
     raw = b'{"photo":"' + b'\\"' * 500_000
     assert attendance.read({"photo": ""}, raw).raw == raw
+    # Nor is a name with an escape that does not exist any name of ours.
+    assert attendance.read({"photo": ""}, b'{"phot\\x":1}').raw == b'{"phot\\x":1}'
 
 
 def test_a_photo_in_what_cannot_be_read_is_cut_out_too() -> None:

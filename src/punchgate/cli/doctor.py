@@ -35,6 +35,8 @@ def doctor(here: Here) -> None:
         rows += _store(session.run_quietly(here, _examine))
     except PunchgateError as error:
         rows.append(_row("store", "wrong", str(error)))
+    except Exception as error:  # noqa: BLE001 (a store that breaks in a new way is a finding)
+        rows.append(_row("store", "wrong", f"{type(error).__name__}: the store cannot be opened"))
     output.many(("check", "state", "says"), rows, as_json=here.as_json)
     if any(row["state"] == "wrong" for row in rows):
         raise typer.Exit(session.FAILED)

@@ -1,8 +1,13 @@
 """A person: someone who punches, and the user code that stands for them on the wire."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from punchgate.domain.ids import AccountNo, PersonNo, UserCode
+
+#: Control characters, and halves of surrogate pairs, which no store can keep.
+_UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,5 +24,8 @@ class Person:
 
 
 def is_user_code(text: str) -> bool:
-    """Say whether a text may be a user code: 1 to 64 characters, no control characters, no blanks around it."""
-    return 0 < len(text) <= 64 and text == text.strip() and text.isprintable()
+    """Say whether a text may be a user code.
+
+    Shapes:  1 to 64 characters, no control characters among them, no blanks around it.
+    """
+    return 0 < len(text) <= 64 and text == text.strip() and _UNFIT.search(text) is None

@@ -184,20 +184,20 @@ def hours_decimal(seconds: int) -> float:
 
 
 def _outside(rule: Policy) -> tuple[int, int]:
-    """Tell how many seconds before its date begins, and after it ends, a row can have punches."""
+    """Tell how far before its date begins, and after it ends, a row depends on punches."""
     match rule.attribution:
         case "calendar":
             return 0, 0
         case "cutoff":
             return 0, rule.cutoff_s
         case "session":
-            # Before: not its own punches, but the session that may still be open.
-            return rule.max_session_s, rule.max_session_s
-        case "shift":
-            pass  # the widest shift decides
+            # Before: the session that may still be open. After: its `out`, which may be the last
+            # of a stretch of first-in-last-out as long as another session.
+            return rule.max_session_s, 2 * rule.max_session_s
+    # By shifts, the widest decides, and the stretch of the shift beside it.
     early_s = max((each.before_s - each.start_s for each in rule.shifts), default=0)
     late_s = max((each.ends_s + each.after_s for each in rule.shifts), default=0)
-    return max(0, early_s), max(0, late_s - _DAY_S)
+    return max(0, early_s) + _DAY_S, max(0, late_s - _DAY_S) + _DAY_S
 
 
 def _workday(key: tuple[int, bool], row: _Row, plan: Plan) -> Workday:

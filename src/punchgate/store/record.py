@@ -7,6 +7,7 @@ looked up here stays true until the commit. The twin for PostgreSQL is `record_p
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from punchgate.domain import event
@@ -16,32 +17,48 @@ from punchgate.store import schema
 from punchgate.store.fact import Fact, Held, Outcome
 from punchgate.store.roster import Roster, Seat
 
-#: Rows of one INSERT. One statement for many rows lets go of the interpreter once instead of once per row, which is what
-#: the event loop beside it needs; a handful of sizes keeps the prepared statements few.
-_CHUNKS: Final = (128, 32, 8, 1)
+#: Most rows of one INSERT. One statement for many rows lets go of the interpreter once instead of
+#: once per row, which is what the event loop beside it needs. Each number of rows up to this one is a
+#: statement of its own, so that an ordinary group is one statement per table; SQLite keeps them
+#: prepared.
+_CHUNK: Final = 64
 
 
-def _insert(table: str, columns: Sequence[str], tail: str = "") -> dict[int, str]:
-    row = "(" + ",".join("?" * len(columns)) + ")"
-    head = f"INSERT INTO {table} ({','.join(columns)}) VALUES "
-    return {size: head + ",".join([row] * size) + tail for size in _CHUNKS}
+class _Insert:
+    """An INSERT of any number of rows up to `_CHUNK`."""
+
+    def __init__(self, table: str, columns: Sequence[str], tail: str = "") -> None:
+        self._head = f"INSERT INTO {table} ({','.join(columns)}) VALUES "
+        self._row = "(" + ",".join("?" * len(columns)) + ")"
+        self._tail = tail
+        self._texts: dict[int, str] = {}
+
+    def text(self, rows: int) -> str:
+        """Give the statement for a number of rows."""
+        text = self._texts.get(rows)
+        if text is None:
+            text = self._head + ",".join([self._row] * rows) + self._tail
+            self._texts[rows] = text
+        return text
 
 
-_PUNCH: Final = _insert("punch", [column.name for column in schema.punch.columns])
-_EVENT: Final = _insert(
+_PUNCH: Final = _Insert("punch", [column.name for column in schema.punch.columns])
+_EVENT: Final = _Insert(
     "event", ["account", "id", "key", "type", "occurred_at", "received_at", "body"]
 )
-_PERSON: Final = _insert("person", ["account", "person_no", "user_code", "created_at"])
-_STALE: Final = _insert(
+_PERSON: Final = _Insert("person", ["account", "person_no", "user_code", "created_at"])
+_STALE: Final = _Insert(
     "workday_stale",
     ["account", "date", "person_no", "touch"],
     " ON CONFLICT (account, date, person_no) DO UPDATE SET touch = excluded.touch",
 )
-_HELD: Final = _insert(
+_HELD: Final = _Insert(
     "quarantine", [*Held._fields, "state"], " ON CONFLICT (account, quarantine_id) DO NOTHING"
 )
+#: One question and not two: each lets go of the interpreter.
 _KNOWN: Final = (
-    "SELECT punch_id FROM punch WHERE account = ? AND punch_id IN (SELECT value FROM json_each(?))"
+    "SELECT revision, NULL FROM installation UNION ALL SELECT NULL, punch_id FROM punch"
+    " WHERE account = ? AND punch_id IN (SELECT value FROM json_each(?))"
 )
 _SEATS: Final = (
     "SELECT user_code, person_no, custom_id, name FROM person"
@@ -58,14 +75,12 @@ def record(
     Units:   `touch` is a number that no other group uses; it marks the workdays made stale.
     Errors:  sqlite3.Error, as it comes: the caller decides whose fault it is.
     """
-    revision = db.execute("SELECT revision FROM installation").fetchone()[0]
-    roster.forget_unless(revision)
     outcomes: list[Outcome] = ["duplicate"] * len(facts)
     fresh: dict[tuple[AccountNo, str], int] = {}
     for index, fact in enumerate(facts):
         punch = fact.punch
         fresh.setdefault((punch.account, punch.punch_id), index)
-    _drop_known(db, fresh)
+    roster.forget_unless(_drop_known(db, fresh))
     if not fresh:
         return outcomes
     new = [facts[index] for index in fresh.values()]
@@ -94,16 +109,24 @@ def hold(db: sqlite3.Connection, items: Iterable[Held]) -> None:
 
 def append(db: sqlite3.Connection, account: AccountNo, entry: Event) -> None:
     """Append one entry to the event log."""
-    db.execute(_EVENT[1], (account, *entry))
+    db.execute(_EVENT.text(1), (account, *entry))
 
 
-def _drop_known(db: sqlite3.Connection, fresh: dict[tuple[AccountNo, str], int]) -> None:
+def _drop_known(db: sqlite3.Connection, fresh: dict[tuple[AccountNo, str], int]) -> int:
+    """Take out what is stored already, and give the installation's revision."""
     wanted: dict[AccountNo, list[str]] = {}
     for account, punch_id in fresh:
         wanted.setdefault(account, []).append(punch_id)
+    now = 0
     for account, ids in wanted.items():
-        for (punch_id,) in db.execute(_KNOWN, (account, json.dumps(ids))):
-            del fresh[account, punch_id]
+        # Ids are of our own alphabet: no quoting.
+        listed = '["' + '","'.join(ids) + '"]'
+        for revision, punch_id in db.execute(_KNOWN, (account, listed)).fetchall():
+            if punch_id is None:
+                now = revision
+            else:
+                del fresh[account, punch_id]
+    return now
 
 
 def _seat(db: sqlite3.Connection, new: Sequence[Fact], roster: Roster) -> None:
@@ -133,12 +156,7 @@ def _seat(db: sqlite3.Connection, new: Sequence[Fact], roster: Roster) -> None:
         _write(db, _PERSON, rows)
 
 
-def _write(
-    db: sqlite3.Connection, statements: dict[int, str], rows: Sequence[tuple[Any, ...]]
-) -> None:
-    start = 0
-    for size in _CHUNKS:
-        while len(rows) - start >= size:
-            chunk = rows[start : start + size]
-            db.execute(statements[size], [value for row in chunk for value in row])
-            start += size
+def _write(db: sqlite3.Connection, insert: _Insert, rows: Sequence[tuple[Any, ...]]) -> None:
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        db.execute(insert.text(len(chunk)), list(chain.from_iterable(chunk)))
