@@ -15,7 +15,6 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +28,9 @@ from bench.setting import PUNCH, Target
 from punchgate import app, config
 from punchgate.domain.punch import Punch
 from punchgate.domain.workday import Workday
-from punchgate.store import schema, workdays
-from punchgate.usecases.context import Context
+from punchgate.store import schema
+from punchgate.store import workdays as stored_workdays
+from punchgate.usecases import workdays
 
 FIRST_DAY: Final = date(2024, 1, 1)
 PEOPLE: Final = 10_000
@@ -44,10 +44,8 @@ _SLICE: Final = 500_000
 _SLICE_S: Final = 600.0
 #: Counted up when `loadgen.c` makes other punches of the same numbers.
 _PATTERN: Final = 1
-#: Days that are computed together: everybody's of one date, whose punches are then read once.
-_PASS: Final = PEOPLE
 #: Passes between two lines that say how far it is.
-_PASSES: Final = 10
+_PASSES: Final = 100
 _NAIVE: Final = """
 CREATE TABLE punches (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -148,21 +146,11 @@ async def _compute_workdays(place: Place) -> None:
     """Compute every stale day, as the server's worker does but without its rests."""
     settings = config.load(None, {"data": place.folder}).settings
     async with app.open_context(settings, serving=True) as context:
-        while left := await context.database.read(workdays.count_stale):
+        # Counting millions of stale days takes longer than computing some, so it is done rarely.
+        while left := await context.database.read(stored_workdays.count_stale):
             print(f"  {left:,} days to compute", file=sys.stderr, flush=True)
             for _ in range(_PASSES):
-                await _pass(context)
-
-
-async def _pass(context: Context) -> None:
-    stale = await context.database.read(partial(workdays.next_stale, limit=_PASS))
-    if not stale:
-        return
-    account, keys = stale[0].account, [each.key for each in stale]
-    computed = await context.database.read(partial(workdays.compute, account=account, keys=keys))
-    await context.writer.run(
-        lambda tx: workdays.keep(tx, account, stale, computed, app.now()),
-    )
+                await workdays.refresh(context, app.now)
 
 
 def _copy_naive(place: Place, naive: Path) -> None:

@@ -166,16 +166,10 @@ def test_settings_cannot_be_changed_once_read() -> None:
         settings.default_zone = "Europe/Berlin"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
-        ("[::1]:0", ("::1", 0)),
-        ("gateway.example:443", ("gateway.example", 443)),
-    ],
-)
-def test_an_address_is_a_host_and_a_port(text: str, expected: tuple[str, int]) -> None:
-    assert config.listen_address(text) == expected
+@pytest.mark.parametrize("text", ["127.0.0.1:8080", "[::1]:0", "gateway.example:443"])
+def test_an_address_is_a_host_and_a_port(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("PUNCHGATE_HTTP__LISTEN", text)
+    assert config.load().settings.http.listen == text
 
 
 def test_an_empty_address_opens_no_listener(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
     settings ─> store ─> context ─> contracts ─> listeners
                   └────> workers (presence, keys, workdays, log lines)
 
-Stopping is the same list backwards: not ready any more, listeners finish what they have read, workers
-end, the writer drains, the files are closed. `kill -9` loses no more than that does.
+Stopping is the same list backwards: not ready any more, listeners finish what they have read,
+workers end, the writer drains, the files are closed. `kill -9` loses no more than that does.
 """
 
 import asyncio

@@ -39,17 +39,10 @@ _DATABASES: Final = ("sqlite:///", "postgresql://")
 _PASSWORD: Final = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
-def listen_address(text: str) -> tuple[str, int]:
-    """Read `HOST:PORT` (`[::1]:8080` for IPv6); ValueError says what is wrong with it."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError(f"{text!r} is not an address to listen on: write HOST:PORT.")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
 def _listen(text: str) -> str:
-    if text:
-        listen_address(text)
+    host, _, port = text.rpartition(":")
+    if text and not (host and port.isdecimal() and int(port) <= 65_535):
+        raise ValueError(f"{text!r} is not an address to listen on: write HOST:PORT.")
     return text
 
 

@@ -16,7 +16,7 @@ from punchgate.wire import attendance
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A published API: the beginning of its paths, and what builds its app from an edge and its settings."""
+    """A published API: how its paths begin, and what builds its app."""
 
     name: str
     prefix: str

@@ -1,8 +1,9 @@
 """Logs and metrics leave through this module alone, so that nothing secret does.
 
-One wide line per thing that happened, as JSON, with fields from an allow-list; metrics with the names of
-docs/reference/metrics.md. No serial number, user code, name, key, address or URL is ever a field or a label. The metrics are
-the process's own (that is what a scraper asks for), which makes them the one piece of state that lives in a module.
+One wide line per thing that happened, as JSON, with fields from an allow-list; metrics with the
+names of docs/reference/metrics.md. No serial number, user code, name, key, address or URL is ever a
+field or a label. The metrics are the process's own (that is what a scraper asks for), which makes
+them the one piece of state that lives in a module.
 """
 
 import sys
@@ -204,7 +205,8 @@ def punches(transport: str, outcomes: Sequence[str], *, account: int, seconds: f
         counts = ",".join(f'"{name}":{number}' for name, number in tally.items()) or '"count":0'
     _ACKNOWLEDGE.add(transport, amount=seconds)
     if SINK.level <= _LEVELS["info"]:
-        # By hand: this line is written for every punch, and rendering a dict costs ten times as much.
+        # By hand: this line is written for every punch, and rendering a dict costs ten times as
+        # much.
         SINK.add(
             f'{{"event":"punch.recorded","level":"info","at":"{_now()}","account":{account},'
             f'"transport":"{transport}",{counts},"ms":{seconds * 1000:.2f}}}'

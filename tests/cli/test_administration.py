@@ -45,6 +45,8 @@ def test_rules_are_set_from_a_date_on(line: Line, tmp_path: Path) -> None:
         ],
     }
     assert line.json("account", "show").one == said.one
+    assert line.json("account", "show", "main").one == said.one
+    assert line.run("account", "show", "nobody").code == 3
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,11 @@ def test_a_device_keeps_what_it_was_added_with(line: Line) -> None:
     assert (shown["name"], shown["zone"], shown["site"]) == ("Main Gate", "Asia/Kolkata", "Plant 2")
     assert (shown["engine"], shown["valid_until"], shown["version"]) == ("tcp", "2026-12-31", 1)
     assert shown["has_token"] is True
+
+
+def test_a_token_can_be_read_from_stdin(line: Line) -> None:
+    said = line.run("device", "add", "SN1", "--token", "-", "--json", answer="from-a-pipe\n")
+    assert said.one["token"] == "from-a-pipe"
 
 
 def test_every_setting_of_a_device_can_be_set(line: Line) -> None:

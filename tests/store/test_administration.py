@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from punchgate.domain.device import Device
 from punchgate.domain.error import AlreadyExists
@@ -24,6 +25,8 @@ from tests import gateway
 from tests.gateway import MAIN, NOON, Gateway
 
 _CODE = UserCode("1001")
+#: How a trigger's refusal arrives: SQLite calls it a constraint, PostgreSQL an exception.
+_REFUSED = (IntegrityError, StoreUnavailable)
 
 
 @pytest.fixture(name="gate")
@@ -71,7 +74,7 @@ async def test_a_device_is_read_as_it_was_written(gate: Gateway) -> None:
 async def test_the_database_itself_holds_a_serial_to_one_device(gate: Gateway) -> None:
     await gate.add_device("SN1", id="gate")
     taken = {**_row("canteen"), "removed_at": None}
-    with pytest.raises(Exception, match=r"(?i)unique|could not|refused|kept|stored"):
+    with pytest.raises(IntegrityError):
         await gate.context.writer.run(lambda tx: tx.execute(schema.device.insert().values(taken)))
     assert await _count(gate, schema.device) == 1
     removed = {**_row("canteen"), "removed_at": NOON}
@@ -159,9 +162,9 @@ async def test_people_are_numbered_without_a_gap_also_beside_those_who_only_punc
 async def test_I2_erasing_is_all_that_takes_a_punch_away(gate: Gateway) -> None:
     await _punch_a_day(gate)
     await gate.catch_up()
-    with pytest.raises((StoreUnavailable, Exception), match=r".+"):
+    with pytest.raises(_REFUSED):
         await gate.context.writer.run(lambda tx: tx.execute(delete(schema.punch)))
-    with pytest.raises((StoreUnavailable, Exception), match=r".+"):
+    with pytest.raises(_REFUSED):
         await gate.context.writer.run(lambda tx: tx.execute(update(schema.event).values(body="")))
     assert await _count(gate, schema.punch) == 2
     traces = await people.erase(gate.context, MAIN, _CODE, actor="test", now=NOON)

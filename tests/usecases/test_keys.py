@@ -85,10 +85,10 @@ async def test_I12_a_key_cannot_be_limited_to_a_device_of_another_account(gate: 
         await _add(gate, other.no, devices=[DeviceId("gate")])
 
 
-@pytest.mark.parametrize("text", ["", "secret", "pgk_x", vault.mint("pgk").text])
-async def test_an_unknown_key_is_nobody(gate: Gateway, text: str) -> None:
+async def test_an_unknown_key_is_nobody(gate: Gateway) -> None:
     await _add(gate)
-    assert await keys.find(gate.context, text, now=NOON) is None
+    for text in ("", "secret", "pgk_x", vault.mint("pgk").text):
+        assert await keys.find(gate.context, text, now=NOON) is None
 
 
 async def test_the_right_id_with_another_secret_is_nobody(gate: Gateway) -> None:

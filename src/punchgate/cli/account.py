@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from punchgate.cli import output, parse, session
-from punchgate.cli.session import Here, account_command, command
-from punchgate.domain.ids import AccountNo
+from punchgate.cli.session import Here, command
+from punchgate.domain.account import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,16 +80,20 @@ def set_account(
     output.one(session.run(here, work), as_json=here.as_json)
 
 
-@account_command(app, "show")
-def show(here: Here) -> None:
+@command(app, "show")
+def show(
+    here: Here,
+    name: Annotated[str, typer.Argument(help="Name of the account.")] = DEFAULT_ACCOUNT,
+) -> None:
     """Show an account with its workday rules."""
 
-    async def work(s: "Session", account: "Account") -> dict[str, Any]:
-        from punchgate.usecases import policies
+    async def work(s: "Session") -> dict[str, Any]:
+        from punchgate.usecases import accounts, policies
 
-        return _shown(account, await policies.list_policies(s.context, AccountNo(account.no)))
+        account = await accounts.get(s.context, name)
+        return _shown(account, await policies.list_policies(s.context, account.no))
 
-    output.one(session.run_account(here, work), as_json=here.as_json)
+    output.one(session.run(here, work), as_json=here.as_json)
 
 
 async def _list(s: "Session") -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """`punchgate device`: what produces punches, and how its punches are read."""
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
+import sys
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+#: Given in place of a secret, it says that the secret stands on stdin.
+_STDIN = "-"
 Serial = Annotated[str, typer.Argument(help="What the device calls itself.")]
 Id = Annotated[str, typer.Argument(help="Our name for the device.")]
 OwnId = Annotated[
@@ -32,7 +35,8 @@ Zone = Annotated[str | None, typer.Option(help="IANA zone of its clock: Asia/Kol
 Site = Annotated[str | None, typer.Option(help="The place that it stands in.")]
 EngineName = Annotated[Engine | None, typer.Option(help="How it speaks with us.")]
 Token = Annotated[
-    str | None, typer.Option(help="Its secret, 8 to 128 characters; a random one else.")
+    str | None,
+    typer.Option(help="Its secret, 8 to 128 characters, - reads it from stdin; random else."),
 ]
 ValidUntil = Annotated[
     str | None, typer.Option(help="Last day of its subscription; empty is no end.", metavar="DATE")
@@ -70,7 +74,7 @@ def add(  # noqa: PLR0913 (one parameter for each option)
     changes = devices.Changes(
         name=name, zone=zone, site=site, engine=engine, valid_until=_last_day(valid_until)
     )
-    new = devices.New(serial=serial, id=own_id, token=token, changes=changes)
+    new = devices.New(serial=serial, id=own_id, token=_read_token(token), changes=changes)
     added = session.run_account(
         here,
         lambda s, account: devices.add(s.context, account.no, new, actor=s.actor, now=s.now),
@@ -94,7 +98,7 @@ def claim(  # noqa: PLR0913 (one parameter for each option)
     from punchgate.usecases import devices
 
     changes = devices.Changes(name=name, zone=zone, site=site, valid_until=_last_day(valid_until))
-    new = devices.New(serial=serial, id=own_id, token=token, changes=changes)
+    new = devices.New(serial=serial, id=own_id, token=_read_token(token), changes=changes)
     added = session.run_account(
         here,
         lambda s, account: devices.claim(s.context, account.no, new, actor=s.actor, now=s.now),
@@ -192,6 +196,11 @@ def _list_unclaimed(here: Here) -> None:
     strangers = session.run(here, lambda s: devices.list_unclaimed(s.context))
     columns = ("serial", "engine", "address", "operation", "last_seen_at", "requests")
     output.many(columns, (_stranger(each) for each in strangers), as_json=here.as_json)
+
+
+def _read_token(token: str | None) -> str | None:
+    # What is typed into a command can be read by everybody on the machine.
+    return sys.stdin.readline().rstrip("\n") if token == _STDIN else token
 
 
 def _last_day(text: str | None) -> date | Literal[""] | None:

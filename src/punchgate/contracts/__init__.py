@@ -1,1 +1,4 @@
-"""The published APIs. One package is one promise; none knows another, and their names stop at their `shapes.py`."""
+"""The published APIs: one package is one promise.
+
+None knows another, and published names stop at each one's `shapes.py`.
+"""

@@ -1,7 +1,7 @@
 """Directions and verify methods: what the raw numbers of a device mean.
 
-Numbers differ by protocol, so a table belongs to a protocol, may be replaced per device, and the raw number is always
-kept beside its meaning. Nothing here decides which punch belongs to which day.
+Numbers differ by protocol, so a table belongs to a protocol, may be replaced per device, and the
+raw number is always kept beside its meaning. Nothing here decides which punch belongs to which day.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,8 @@ DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
 VERIFY_METHODS: Final[tuple[VerifyMethod, ...]] = get_args(VerifyMethod)
 DIRECTION_POLICIES: Final[tuple[DirectionPolicy, ...]] = get_args(DirectionPolicy)
 
-#: The code that stands for "the device said nothing": it is what terminals send, and what an absent one is read as.
+#: The code that stands for "the device said nothing": it is what terminals send, and what an absent
+#: one is read as.
 UNSPECIFIED_CODE: Final = 255
 
 #: What terminals mean unless their settings say otherwise.

@@ -1,4 +1,7 @@
-"""A device: anything that produces punches, known by its serial number. How it counts, and whether it may send."""
+"""A device: anything that produces punches, known by its serial number.
+
+How its punches count, and whether it may send them. When it was last heard is not its own doing.
+"""
 
 import re
 from collections.abc import Mapping
@@ -36,7 +39,8 @@ class Device:
     is_suspended: bool = False
     direction_policy: DirectionPolicy = "as-reported"
     directions: Mapping[int, Direction] = field(default_factory=lambda: DEFAULT_DIRECTIONS)
-    #: Meaning of its verify codes where it differs from the table of its protocol; empty means the table.
+    #: Meaning of its verify codes where it differs from the table of its protocol; empty means the
+    #: table.
     verify_methods: Mapping[int, VerifyMethod] = field(default_factory=dict)
     heartbeat_interval_s: int = 60
     poll_interval_s: int = 300
@@ -45,17 +49,26 @@ class Device:
 
 
 def is_serial(text: str) -> bool:
-    """Say whether a text may be a device's serial: 1 to 64 of `A-Z a-z 0-9 . _ : -`, the first a letter or digit."""
+    """Say whether a text may be a device's serial.
+
+    Shapes:  1 to 64 of `A-Z a-z 0-9 . _ : -`, the first a letter or digit.
+    """
     return _SERIAL.fullmatch(text) is not None
 
 
 def is_device_id(text: str) -> bool:
-    """Say whether a text may be our name for a device: 1 to 64 of `a-z 0-9 . _ -`, the first a letter or digit."""
+    """Say whether a text may be our name for a device.
+
+    Shapes:  1 to 64 of `a-z 0-9 . _ -`, the first a letter or digit.
+    """
     return _DEVICE_ID.fullmatch(text) is not None
 
 
 def subscription(device: Device, today: date) -> SubscriptionStatus:
-    """Say whether a device may send punches; `today` is the date in its own zone, its last day still counts."""
+    """Say whether a device may send punches.
+
+    `today` is the date in its own zone; its last day still counts.
+    """
     if device.is_suspended:
         return "suspended"
     if device.valid_until is not None and today > device.valid_until:

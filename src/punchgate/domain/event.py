@@ -1,7 +1,7 @@
-"""What the outside may be told: one function per event type, each giving the `data` of an entry of the event log.
+"""What the outside may be told: one function per event type, giving the log's entry.
 
-An entry's body is rendered once, here, in the words of docs/reference/events.md, and never again: a retry and a replay
-send these bytes. No template, photo, PIN or token ever enters one.
+An entry's body is rendered once, here, in the words of docs/reference/events.md, and never again: a
+retry and a replay send these bytes. No template, photo, PIN or token ever enters one.
 """
 
 from datetime import date, timedelta
@@ -20,7 +20,8 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = ("punch.recorded",)
 class Event(NamedTuple):
     """One entry of the log, before it has a place in it.
 
-    `key` is what order is promised for; `occurred_at` and `received_at` are milliseconds since 1970-01-01 UTC.
+    `key` is what order is promised for; `occurred_at` and `received_at` are milliseconds since
+    1970-01-01 UTC.
     """
 
     id: str
@@ -31,12 +32,13 @@ class Event(NamedTuple):
     body: str
 
 
-# `encode_basestring` is the C scanner behind json.dumps(ensure_ascii=False): quotes and escapes, keeps letters.
+# `encode_basestring` is the C scanner behind json.dumps(ensure_ascii=False): quotes and escapes,
+# keeps letters.
 _text: Any = encode_basestring
 
 
 def device_json(device: Device) -> str:
-    """Write the object that stands for a device in every event; made once per device, not once per punch."""
+    """Write the object that stands for a device in every event; made once per device."""
     name = "null" if device.name is None else _text(device.name)
     site = "null" if device.site is None else _text(device.site)
     return f'{{"id":"{device.id}","serial":"{device.serial}","name":{name},"site":{site}}}'
@@ -52,10 +54,14 @@ def person_json(code: str, custom_id: str | None, name: str | None) -> str:
 def punch_recorded(punch: Punch, *, person: str, device: str) -> Event:
     """Tell that a punch was recorded; `person` and `device` are their objects as JSON.
 
-    Written by hand because it is made for every punch: `json.dumps` of the same tree costs four times as much.
+    Written by hand because it is made for every punch: `json.dumps` of the same tree costs four
+    times as much.
     """
-    (_, punch_id, _, _, code, _, _, zone, zone_source, offset, at, received_at, direction_code, direction, verify_code,
-     verify, code_table, transport, latitude, longitude, accuracy, temperature, mask, _, flags, _) = punch  # fmt: skip
+    # fmt: off
+    (_, punch_id, _, _, code, _, _, zone, zone_source, offset, at, received_at, direction_code,
+     direction, verify_code, verify, code_table, transport, latitude, longitude, accuracy,
+     temperature, mask, _, flags, _) = punch
+    # fmt: on
     position = "null"
     if latitude is not None:
         metres = "null" if accuracy is None else f"{accuracy!r}"

@@ -1,4 +1,7 @@
-"""Distinct types for every id, so that the checker catches the classic of this trade: one number taken for another."""
+"""Distinct types for every id.
+
+So the checker catches the classic of this trade: one number taken for another.
+"""
 
 from typing import NewType
 
@@ -6,7 +9,8 @@ from typing import NewType
 AccountNo = NewType("AccountNo", int)
 #: Our name for a device, unique within its account: `main-gate`.
 DeviceId = NewType("DeviceId", str)
-#: What a device calls itself, unique within the installation among the devices that are not removed.
+#: What a device calls itself, unique within the installation among the devices that are not
+#: removed.
 SerialNumber = NewType("SerialNumber", str)
 #: Automatic number of a person, counted up per account from 1, never reused.
 PersonNo = NewType("PersonNo", int)

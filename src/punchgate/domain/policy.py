@@ -17,6 +17,8 @@ Attribution = Literal["calendar", "cutoff", "session", "shift"]
 Pairing = Literal["first_last", "pairs"]
 RoundingMode = Literal["down", "up", "nearest"]
 
+#: How far around midnight a near-duplicate of one date may be looked for on the other.
+MIDNIGHT_S: Final = 600
 #: The value of `zone` that leaves each punch on the calendar of the device that took it.
 DEVICE_ZONE: Final = "device"
 #: The published keys, in the order in which they are written.
@@ -146,8 +148,15 @@ def in_order(versions: Mapping[date, Policy]) -> Rules:
 
 
 def spreads(policy: Policy) -> bool:
-    """Say whether a punch can belong to another date than that of its own wall time."""
-    return policy.attribution != "calendar" or policy.zone != DEVICE_ZONE
+    """Say whether a punch can change another date than that of its own wall time.
+
+    Near-duplicates do so around midnight only, for `MIDNIGHT_S` at most, and are not meant here.
+    """
+    return (
+        policy.attribution != "calendar"
+        or policy.zone != DEVICE_ZONE
+        or policy.dedupe_s > MIDNIGHT_S
+    )
 
 
 def parse(data: Mapping[str, object]) -> Policy:

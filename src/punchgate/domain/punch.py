@@ -1,7 +1,7 @@
 """The fact: one attendance event as it is stored, and the id that makes it one.
 
-A punch is what a device said (never changed) and what we derived from it once, at the door. The days computed from
-punches are in `workday.py`.
+A punch is what a device said (never changed) and what we derived from it once, at the door. The
+days computed from punches are in `workday.py`.
 """
 
 from datetime import datetime
@@ -23,11 +23,12 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (wall times have no zone)
 class Punch(NamedTuple):
     """One stored punch; its fields are the columns of the table `punch`, in their order.
 
-    Units:   `at` is whole seconds since 1970-01-01 UTC, `received_at` milliseconds since then, `utc_offset_s` the
-             offset of the device's zone at that instant, in seconds. `wall_time` is `YYYY-MM-DD HH:MM:SS` as the device
-             said it; the wall time as resolved (a skipped hour moved forward) is `at + utc_offset_s`.
-    Codes:   `direction_code` and `verify_code` are raw, `None` when the device sent none; `direction` and `verify` are
-             their meaning by the device's tables.
+    Units:   `at` is whole seconds since 1970-01-01 UTC, `received_at` milliseconds since then,
+             `utc_offset_s` the offset of the device's zone at that instant, in seconds. `wall_time`
+             is `YYYY-MM-DD HH:MM:SS` as the device said it; the wall time as resolved (a skipped
+             hour moved forward) is `at + utc_offset_s`.
+    Codes:   `direction_code` and `verify_code` are raw, `None` when the device sent none;
+             `direction` and `verify` are their meaning by the device's tables.
     """
 
     account: AccountNo
@@ -67,7 +68,7 @@ def derive_id(
     wall_text: str,
     direction_code: int | None,
 ) -> PunchId:
-    """Derive the id of a punch: the same punch has the same id, whenever and over whatever transport it arrives.
+    """Derive the id of a punch: the same for the same punch, whenever and however it arrives.
 
     Layout (26 characters of Crockford's base 32, the form of a ULID):
 
@@ -75,8 +76,9 @@ def derive_id(
         | wall time  | SHA-256 of the five texts, cut to 80  |
           48 bits, ms  bits
 
-    Shapes:  the five texts, in UTF-8, joined by the byte 0x1F: account name, serial, user code, `wall_text`, direction
-             code in decimal digits (255 when absent). `wall_text` is `wall_time` as `YYYY-MM-DD HH:MM:SS`.
+    Shapes:  the five texts, in UTF-8, joined by the byte 0x1F: account name, serial, user code,
+             `wall_text`, direction code in decimal digits (255 when absent). `wall_text` is
+             `wall_time` as `YYYY-MM-DD HH:MM:SS`.
     Units:   the wall time in milliseconds, read as if it were UTC. Before 1970 it counts as 0.
     Source:  docs/decisions/0004-derived-punch-id.md.
     """
@@ -111,6 +113,6 @@ def ulid_text(milliseconds: int, tail: bytes) -> str:
 
 
 def first_id_at(wall_time: datetime) -> PunchId:
-    """Give the smallest id that a punch of this wall time or later can have: the lower end of a range of ids."""
+    """Give the smallest id that a punch of this wall time or later can have."""
     since = wall_time - _EPOCH
     return PunchId(ulid_text(max(0, (since.days * 86_400 + since.seconds) * 1000), b""))

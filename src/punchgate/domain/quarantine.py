@@ -1,6 +1,7 @@
 """Quarantine: an item that cannot be a punch yet is kept raw, with a reason, and never dropped.
 
-It has no event and no workday until an operator releases it. What may be done with one is `usecases/quarantine.py`.
+It has no event and no workday until an operator releases it. What may be done with one is
+`usecases/quarantine.py`.
 """
 
 from dataclasses import dataclass
@@ -41,6 +42,6 @@ class Quarantined:
 
 
 def derive_id(serial: str, raw: bytes) -> QuarantineId:
-    """Derive the id of an item from its device and its bytes, so that the same item sent again is kept once."""
+    """Derive the id of an item from its device and its bytes: sent again, it is kept once."""
     digest = sha256(serial.encode() + b"\x1f" + raw).digest()
     return QuarantineId(ulid_text(int.from_bytes(digest[:6], "big"), digest[6:16]))

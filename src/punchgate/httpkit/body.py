@@ -16,24 +16,30 @@ GRACE_S: Final = 5.0
 SLOWEST: Final = 100
 
 
-class TooLarge(Exception):  # noqa: N818 (what it is, not that it is an error)
+class TooLarge(Exception):
     """The body goes beyond the cap; the rest was not read."""
 
 
-class TooSlow(Exception):  # noqa: N818
+class TooSlow(Exception):
     """The body did not arrive in time."""
 
 
-class Gone(Exception):  # noqa: N818
+class Gone(Exception):
     """The caller went away; nobody is there to be answered."""
 
 
-async def read(receive: Receive, *, cap: int, monotonic: Callable[[], float]) -> bytes:
+async def read(
+    receive: Receive,
+    *,
+    cap: int,
+    monotonic: Callable[[], float],
+    limit_s: float = LIMIT_S,
+) -> bytes:
     """Read a whole body.
 
-    Errors:  TooLarge beyond `cap` bytes, and no more than that is read; TooSlow after 30 s, or when
-             a part arrives after 5 s and less than 100 bytes a second have come; Gone if the caller
-             hung up before the end.
+    Errors:  TooLarge beyond `cap` bytes, and nothing is read after that; TooSlow after `limit_s`,
+             or when a part arrives after 5 s and less than 100 bytes a second have come; Gone if
+             the caller hung up before the end.
     """
     message = _at_once(receive)
     if message is not None and not message.get("more_body"):
@@ -44,7 +50,7 @@ async def read(receive: Receive, *, cap: int, monotonic: Callable[[], float]) ->
             raise TooLarge
         return body
     try:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(limit_s):
             return await _read_parts(message or await receive(), receive, cap, monotonic)
     except TimeoutError:
         raise TooSlow from None

@@ -1,13 +1,14 @@
-"""Token buckets: so many requests in a window, filled evenly. In memory; each process counts for itself.
+"""Token buckets: so many requests in a window, filled evenly.
 
-The clock is an argument. What a refusal looks like is the contract's.
+In memory; each process counts for itself. The clock is an argument. What a refusal looks like is the contract's.
 """
 
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-#: Buckets that are remembered; beyond it the full ones are forgotten, which changes nothing for them.
+#: Buckets that are remembered; beyond it the full ones are forgotten, which changes nothing for
+#: them.
 BOUND: Final = 50_000
 
 
@@ -47,11 +48,11 @@ class Buckets:
         return True
 
     def is_spent(self, key: str, now: float) -> bool:
-        """Say whether a key has no token left, without taking one; who is not known has a full bucket."""
+        """Say whether a key has no token left, without taking one; unknown keys have all."""
         return key in self._buckets and self._fill(key, now).tokens < 1
 
     def describe(self, key: str, now: float) -> str:
-        """Write the value of `RateLimit`: what is left, and the seconds until the bucket is full."""
+        """Write the value of `RateLimit`: what is left, and the seconds until it is full."""
         known = key in self._buckets
         tokens = self._fill(key, now).tokens if known else float(self.policy.quota)
         full_in = ceil((self.policy.quota - tokens) / self._rate)

@@ -28,7 +28,7 @@ class Health:
         troubles: Callable[[], list[str]],
         gauges: Callable[[], Awaitable[None]],
     ) -> None:
-        """Take what writes the probe, what names troubles known without it, and what sets the gauges."""
+        """Take what writes the probe, names troubles known without it, and sets the gauges."""
         self._probe = probe
         self._troubles = troubles
         self._gauges = gauges
@@ -41,7 +41,7 @@ class Health:
         elif path == "/livez":
             content = b'{"live":true}'
         elif path == "/metrics":
-            await self._gauges()
+            await self._measure()
             content, kind = telemetry.metrics(), b"text/plain; version=0.0.4; charset=utf-8"
         else:
             is_ready = await self._is_ready()
@@ -58,6 +58,13 @@ class Health:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         is_head = scope["method"] == "HEAD"
         await send({"type": "http.response.body", "body": b"" if is_head else content})
+
+    async def _measure(self) -> None:
+        """Set the gauges; without a store they stay as they were, and the rest is still told."""
+        try:
+            await self._gauges()
+        except PunchgateError as error:
+            telemetry.say("not.measured", "warning", slug=error.slug)
 
     async def _is_ready(self) -> bool:
         """Say whether punches can be taken; why not goes to the log, where only operators read."""

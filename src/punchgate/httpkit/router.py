@@ -1,4 +1,4 @@
-"""Which app answers a path: prefixes in a literal order, nothing matched by pattern."""
+"""Which app answers a path: a literal list in its order, nothing matched by pattern."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -9,9 +9,9 @@ _NOT_FOUND: Final = b'{"error":"not found"}'
 
 
 class Mount(NamedTuple):
-    """An app and the beginning of the paths that are its own."""
+    """An app and its path; one that ends with a slash stands for all that begin with it."""
 
-    prefix: str
+    path: str
     app: App
 
 
@@ -22,10 +22,10 @@ class Router:
         self._mounts = tuple(mounts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to the first app whose prefix it has."""
+        """Hand a request to the first app whose path it has."""
         path: str = scope["path"]
-        for prefix, app in self._mounts:
-            if path.startswith(prefix):
+        for own, app in self._mounts:
+            if path == own or (own[-1] == "/" and path.startswith(own)):
                 await app(scope, receive, send)
                 return
         headers = [

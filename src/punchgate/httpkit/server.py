@@ -1,7 +1,8 @@
 """A listener: uvicorn with uvloop's loop and httptools' parser, started and stopped by us.
 
 uvicorn's own signal handling, its trust in forwarding headers and its logging stay out of it: the
-first belongs to `app.py`, the second to `source.py`, the third to `telemetry.py`.
+first belongs to `app.py`, the second to `source.py`, the third to `telemetry.py`. What is not HTTP at
+all is answered here, because it belongs to no contract.
 """
 
 import asyncio
@@ -13,9 +14,11 @@ from typing import Any, Final
 
 import uvicorn
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
 from punchgate.httpkit.edge import App
 
-#: Line and headers of a request; what nginx allows by default is less.
+#: Line and headers of a request, as the front allows them.
 HEADERS_BYTES: Final = 16 * 1024
 KEEP_ALIVE_S: Final = 75
 STOP_S: Final = 25
@@ -42,6 +45,34 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class _Protocol(HttpToolsProtocol):
+    """httptools keeps a request's line and headers however long they are; here they have a bound.
+
+    They are counted by what is read from the socket, not header by header: of a head that came with
+    one read nothing is kept that would not be there anyway.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_in_head = False
+        self._head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEADERS_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request line and headers are too long.")
+
+
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -58,7 +89,7 @@ async def listen(app: App, address: Address) -> AsyncIterator[Address]:
     )
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -68,12 +99,14 @@ async def listen(app: App, address: Address) -> AsyncIterator[Address]:
         date_header=True,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
-        h11_max_incomplete_event_size=HEADERS_BYTES,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[bound]), name=f"http {address}")
-    while not server.started and not task.done():
-        await asyncio.sleep(0.001)  # noqa: TID251 (uvicorn has no other way to say that it listens)
+    # uvicorn has no other way to say that it listens.
+    while not server.started and not task.done():  # noqa: ASYNC110 (above)
+        await asyncio.sleep(0.001)  # noqa: TID251 (above)
+    if task.done():
+        await task
     name: Any = bound.getsockname()
     try:
         yield Address(name[0], name[1])

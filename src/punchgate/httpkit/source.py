@@ -16,8 +16,8 @@ def networks(texts: Sequence[str]) -> tuple[Network, ...]:
 def address(scope: Scope, trusted: Sequence[Network]) -> str:
     """Give the caller's address.
 
-    `X-Forwarded-For` counts only when the peer is a trusted proxy, and then its last address that is
-    not itself a trusted proxy: everything before it could have been written by anybody.
+    `X-Forwarded-For` counts only when the peer is a trusted proxy, and then its last address that
+    is not itself a trusted proxy: everything before it could have been written by anybody.
     """
     client = scope.get("client")
     peer: str = client[0] if client else ""

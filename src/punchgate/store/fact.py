@@ -6,8 +6,9 @@ from punchgate.domain import quarantine
 from punchgate.domain.ids import AccountNo, DeviceId, QuarantineId, SerialNumber
 from punchgate.domain.punch import Punch, Transport
 
-#: What the commit made of one fact: a new row, a punch that was there, a row in quarantine, or a row that the
-#: database refused although its neighbours stand (its bytes are in quarantine instead).
+#: What the commit made of one fact: a new row, a punch that was there, a row in quarantine, or a
+#: row that the database refused although its neighbours stand (its bytes are in quarantine
+#: instead).
 Outcome = Literal["recorded", "duplicate", "quarantined", "refused"]
 
 #: The reason under which a row that the database refused is kept.

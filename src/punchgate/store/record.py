@@ -1,7 +1,8 @@
 """The statements of one group on SQLite: punches, then people, events and stale workdays of the new ones, quarantine.
 
-Runs inside the writer's transaction and commits nothing. There is exactly one writing process on a SQLite file, so what is
-looked up here stays true until the commit. The twin for PostgreSQL is `record_postgres.py`; one suite runs on both.
+Runs inside the writer's transaction and commits nothing. There is exactly one writing process on a
+SQLite file, so what is looked up here stays true until the commit. The twin for PostgreSQL is
+`record_postgres.py`; one suite runs on both.
 """
 
 import json
@@ -18,8 +19,8 @@ from punchgate.store.fact import Fact, Held, Outcome
 from punchgate.store.roster import Roster, Seat
 
 #: Most rows of one INSERT. One statement for many rows lets go of the interpreter once instead of
-#: once per row, which is what the event loop beside it needs. Each number of rows up to this one is a
-#: statement of its own, so that an ordinary group is one statement per table; SQLite keeps them
+#: once per row, which is what the event loop beside it needs. Each number of rows up to this one is
+#: a statement of its own, so that an ordinary group is one statement per table; SQLite keeps them
 #: prepared.
 _CHUNK: Final = 64
 
@@ -71,7 +72,8 @@ def record(
 ) -> list[Outcome]:
     """Write what is new of a group and say of each fact whether it was.
 
-    Shapes:  one outcome per fact, in their order; of two equal punches in a group the first is recorded.
+    Shapes:  one outcome per fact, in their order; of two equal punches in a group the first is
+             recorded.
     Units:   `touch` is a number that no other group uses; it marks the workdays made stale.
     Errors:  sqlite3.Error, as it comes: the caller decides whose fault it is.
     """
@@ -143,7 +145,8 @@ def _seat(db: sqlite3.Connection, new: Sequence[Fact], roster: Roster) -> None:
             del codes[code]
         if not codes:
             continue
-        # All rows are fetched: a statement that is not run to its end would be in the way of the commit.
+        # All rows are fetched: a statement that is not run to its end would be in the way of the
+        # commit.
         ((first,),) = db.execute(
             "UPDATE account SET next_person = next_person + ? WHERE no = ?"
             " RETURNING next_person - ?",

@@ -1,8 +1,9 @@
 """The statements of one group on PostgreSQL: the twin of `record.py`, one statement per table for the whole group.
 
-Runs inside the writer's transaction and commits nothing. Several processes may write at once, so the first statement locks
-the keys of the group, in ascending order: log order per key is then commit order, and two groups cannot deadlock over the same
-rows (docs/decisions/0008-one-log.md). Taking those locks assigns no transaction id.
+Runs inside the writer's transaction and commits nothing. Several processes may write at once, so
+the first statement locks the keys of the group, in ascending order: log order per key is then
+commit order, and two groups cannot deadlock over the same rows (docs/decisions/0008-one-log.md).
+Taking those locks assigns no transaction id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -85,7 +86,8 @@ async def record(
     first: dict[tuple[AccountNo, str], int] = {}
     for index, fact in enumerate(facts):
         first.setdefault((fact.punch.account, fact.punch.punch_id), index)
-    # In order of the unique key, so that two groups with the same punches wait instead of deadlocking.
+    # In order of the unique key, so that two groups with the same punches wait instead of
+    # deadlocking.
     order = sorted(first)
     rows = await db.fetch(_PUNCH, *_columns([facts[first[key]].punch for key in order]))
     fresh = {(AccountNo(row["account"]), str(row["punch_id"])) for row in rows}

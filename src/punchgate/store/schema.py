@@ -1,9 +1,9 @@
 """The tables, each with the sentence that says what one row is.
 
-Keys begin with the account, so that a large installation can be partitioned or distributed by it; the exceptions
-(`account` itself, `unclaimed`, `installation`) belong to the installation. Instants are whole numbers since 1970-01-01 UTC
-(`*_at` in milliseconds, `punch.at` in seconds), dates are `YYYY-MM-DD`. The migrations build the same tables; a test
-compares the two on both databases.
+Keys begin with the account, so that a large installation can be partitioned or distributed by it;
+the exceptions (`account` itself, `unclaimed`, `installation`) belong to the installation. Instants
+are whole numbers since 1970-01-01 UTC (`*_at` in milliseconds, `punch.at` in seconds), dates are
+`YYYY-MM-DD`. The migrations build the same tables; a test compares the two on both databases.
 """
 
 from sqlalchemy import (
@@ -28,8 +28,8 @@ metadata = MetaData()
 #: SQLite calls only `INTEGER PRIMARY KEY` its row number, so big integers are plain ones there.
 Big = BigInteger().with_variant(Integer(), "sqlite")
 
-#: The installation: one row. `revision` grows with every change of account, device, key, person or policy, so that a
-#: process can tell with one read that what it remembers is still so.
+#: The installation: one row. `revision` grows with every change of account, device, key, person or
+#: policy, so that a process can tell with one read that what it remembers is still so.
 installation = Table(
     "installation",
     metadata,
@@ -52,7 +52,8 @@ account = Table(
     Column("created_at", Big, nullable=False),
 )
 
-#: A workday policy: rules as data (JSON), for an account (`person_no` 0) or one person, valid from a date.
+#: A workday policy: rules as data (JSON), for an account (`person_no` 0) or one person, valid from
+#: a date.
 workday_policy = Table(
     "workday_policy",
     metadata,
@@ -64,7 +65,8 @@ workday_policy = Table(
     PrimaryKeyConstraint("account", "person_no", "valid_from"),
 )
 
-#: A device, claimed. A removed one keeps its row (old punches name it) but not its serial, which may be added again.
+#: A device, claimed. A removed one keeps its row (old punches name it) but not its serial, which
+#: may be added again.
 device = Table(
     "device",
     metadata,
@@ -143,7 +145,8 @@ Index(
     postgresql_where=text("custom_id IS NOT NULL"),
 )
 
-#: An API key; only the SHA-256 of its secret is kept. `scopes` and `devices` are names joined by blanks.
+#: An API key; only the SHA-256 of its secret is kept. `scopes` and `devices` are names joined by
+#: blanks.
 api_key = Table(
     "api_key",
     metadata,
@@ -161,7 +164,8 @@ api_key = Table(
     UniqueConstraint("key_id", name="api_key_id"),
 )
 
-#: How many requests a key has used of its current window; in the store, so that a restart does not give them back.
+#: How many requests a key has used of its current window; in the store, so that a restart does not
+#: give them back.
 rate_window = Table(
     "rate_window",
     metadata,
@@ -173,7 +177,8 @@ rate_window = Table(
     PrimaryKeyConstraint("account", "key_id", "name"),
 )
 
-#: One attendance event: what the device said, and what was derived from it at the door (`domain.punch.Punch`).
+#: One attendance event: what the device said, and what was derived from it at the door
+#: (`domain.punch.Punch`).
 punch = Table(
     "punch",
     metadata,
@@ -213,7 +218,8 @@ event = Table(
     metadata,
     Column("account", Integer, nullable=False),
     Column("seq", Big, primary_key=True, autoincrement=True),
-    # PostgreSQL: the transaction that wrote it, so that a reader can stop below unfinished ones; SQLite: 0.
+    # PostgreSQL: the transaction that wrote it, so that a reader can stop below unfinished ones;
+    # SQLite: 0.
     Column("tx", Big, nullable=False, server_default=text("0")),
     Column("id", String(40), nullable=False),
     Column("key", Text, nullable=False),
@@ -225,7 +231,8 @@ event = Table(
     sqlite_autoincrement=True,
 )
 
-#: An item that cannot be a punch yet: its bytes and why. `reading` tells it from the same bytes of another day's clock.
+#: An item that cannot be a punch yet: its bytes and why. `reading` tells it from the same bytes of
+#: another day's clock.
 quarantine = Table(
     "quarantine",
     metadata,
@@ -246,8 +253,8 @@ quarantine = Table(
 )
 Index("quarantine_state", quarantine.c.account, quarantine.c.state, quarantine.c.received_at)
 
-#: A person's derived day, computed from punches and computable again. A day whose last punch moved away stays with
-#: `is_present` false, so that its version rises if it comes back.
+#: A person's derived day, computed from punches and computable again. A day whose last punch moved
+#: away stays with `is_present` false, so that its version rises if it comes back.
 workday = Table(
     "workday",
     metadata,
@@ -275,7 +282,8 @@ workday_count = Table(
     sqlite_with_rowid=False,
 )
 
-#: A day of a person that a punch has touched since it was computed. `touch` tells whether it was touched again meanwhile.
+#: A day of a person that a punch has touched since it was computed. `touch` tells whether it was
+#: touched again meanwhile.
 workday_stale = Table(
     "workday_stale",
     metadata,
@@ -302,7 +310,8 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
-#: Permission, inside one transaction, to take away what a person's device said: only erasure and retention write here.
+#: Permission, inside one transaction, to take away what a person's device said: only erasure and
+#: retention write here.
 removal = Table(
     "removal",
     metadata,

@@ -5,7 +5,7 @@ what a day's punches amount to is `domain/workday.py`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, and_, select
@@ -16,7 +16,6 @@ from punchgate.domain.policy import Rules
 from punchgate.domain.workday import DayPunch, Reach, Workday
 from punchgate.store import policies, schema
 
-_DAY: Final = timedelta(days=1)
 #: How far back a chain of sessions is followed before it is taken to begin there.
 FARTHEST_DAYS: Final = 62
 #: No clock is further from UTC; see `_certain`.
@@ -83,7 +82,7 @@ def _windows(keys: Collection[Key], reach: Reach) -> list[_Window]:
         by_date.setdefault(date.fromisoformat(key.date), set()).add(key.person_no)
     windows: list[_Window] = []
     for day, people in sorted(by_date.items()):
-        since, until = day - reach.before * _DAY, day + (reach.after + 1) * _DAY
+        since, until = _moved(day, -reach.before), _moved(day, reach.after + 1)
         if windows and since < windows[-1].until:
             last = windows.pop()
             people |= set(last.people)
@@ -109,7 +108,7 @@ def _certain(
         line, by_rules, since=_instant(since) + _WIDEST_OFFSET_S, day=window.first
     ):
         days *= 2
-        since = window.since - days * _DAY
+        since = _moved(window.since, -days)
         line = _load(tx, account, {code: person_no}, since, window.until).get(person_no, [])
     return line
 
@@ -178,6 +177,12 @@ def _load(
                 )
             )
     return found
+
+
+def _moved(day: date, days: int) -> date:
+    """Give the date some days away, or the end of the calendar: a device may have said that one."""
+    number = day.toordinal() + days
+    return date.fromordinal(min(max(number, 1), date.max.toordinal()))
 
 
 def _midnight(day: date) -> datetime:

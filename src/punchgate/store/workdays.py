@@ -1,31 +1,47 @@
-"""Workdays: which are stale, what they come to, and how they are kept, counted and paged.
+"""Workdays as rows: which are stale, and how the others are kept, counted and paged.
 
-A punch only marks the days that it touches (`record.py`); everything else happens here, either for a
-reader, who computes what is stale and writes nothing, or for the worker that keeps the rows current.
+A punch only marks the days that it touches (`record.py`). What a day comes to is worked out in
+`workday_source.py`, for a reader, who writes nothing, or for the worker that keeps the rows current.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime, timedelta
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, delete, func, literal, select
+from sqlalchemy import Connection, Select, Text, cast, delete, func, literal, select, union
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import Date
 
-from punchgate.domain import policy, punch, workday
 from punchgate.domain.ids import AccountNo, PersonNo
-from punchgate.domain.policy import Rules
-from punchgate.domain.workday import DayPunch, Reach, Workday
-from punchgate.store import policies, schema
+from punchgate.domain.workday import Workday
+from punchgate.store import schema
+from punchgate.store.workday_source import Computed, Key, compute, rules, slices
+
+__all__ = [
+    "Computed",
+    "Kept",
+    "Key",
+    "Stale",
+    "compute",
+    "count_stale",
+    "counts",
+    "keep",
+    "list_kept",
+    "list_of_date",
+    "list_of_person",
+    "list_stale",
+    "lock",
+    "mark_stale",
+    "next_stale",
+    "rules",
+]
 
 _DAY: Final = timedelta(days=1)
-#: How far back a chain of sessions is followed before it is taken to begin there.
-FARTHEST_DAYS: Final = 62
-#: No clock is further from UTC; see `_load`.
-_WIDEST_OFFSET_S: Final = 14 * 3600
 _DECODER: Final = msgspec.json.Decoder(Workday)
-#: Values bound in one statement; both databases take ten times as many.
-_SLICE: Final = 1_000
+#: Beside an account's number, the key of the lock of its workdays; see `lock`.
+_LOCK: Final = 0x776F726B
 
 
 class Stale(NamedTuple):
@@ -93,14 +109,37 @@ def count_stale(tx: Connection) -> int:
     return int(tx.execute(select(func.count()).select_from(schema.workday_stale)).scalar_one())
 
 
-def mark_stale(tx: Connection, account: AccountNo, since: date, touch: int = 0) -> None:
-    """Have an account's days from the one before `since` on computed again: its rules have changed."""
+def mark_stale(tx: Connection, account: AccountNo, since: date) -> None:
+    """Have the days that other rules from `since` on may change computed again.
+
+    A punch can be on another date by the new rules than by the old ones, so each day takes the two
+    beside it along, those too that have no row yet.
+    """
     day, stale = schema.workday, schema.workday_stale
+    touched = union(
+        *(
+            select(table.c.date, table.c.person_no).where(
+                table.c.account == account, table.c.date >= (since - _DAY).isoformat()
+            )
+            for table in (day, stale)
+        )
+    ).subquery()
+    touch = secrets.randbits(62)
+    around = union(
+        *(
+            select(
+                literal(account).label("account"),
+                _beside(tx, touched.c.date, step).label("date"),
+                touched.c.person_no,
+                literal(touch).label("touch"),
+            )
+            for step in (-1, 0, 1)
+        )
+    ).subquery()
     upsert = _insert(tx)(stale).from_select(
         ["account", "date", "person_no", "touch"],
-        select(day.c.account, day.c.date, day.c.person_no, literal(touch))
-        .where(day.c.account == account, day.c.date >= (since - _DAY).isoformat())
-        .distinct(),
+        # SQLite reads ON CONFLICT after a bare SELECT as the ON of a join.
+        select(around).where(around.c.date.is_not(None)),
     )
     tx.execute(
         upsert.on_conflict_do_update(
@@ -110,6 +149,15 @@ def mark_stale(tx: Connection, account: AccountNo, since: date, touch: int = 0) 
     )
 
 
+def lock(tx: Connection, account: AccountNo) -> None:
+    """Hold an account's workdays until the commit: rows and counters are read, then written.
+
+    SQLite has one writer, PostgreSQL any number of processes.
+    """
+    if tx.dialect.name != "sqlite":
+        tx.execute(select(func.pg_advisory_xact_lock(_LOCK, account)))
+
+
 def keep(
     tx: Connection, account: AccountNo, stale: Sequence[Stale], computed: Computed, now: int
 ) -> int:
@@ -117,14 +165,18 @@ def keep(
 
     A version rises only when the result differs. A day that was touched again since it was read as
     stale is written and stays stale.
+
+    Concurrency: a day that is not stale any more is left alone. Somebody else has computed it since,
+    perhaps from more punches, or its person was erased.
     """
-    keys = list(computed)
+    lock(tx, account)
+    keys = _still_stale(tx, account, computed)
     before = {
         (kept.key, kept.day.is_off_shift): kept for kept in list_kept(tx, account, keys, gone=True)
     }
     rows, counts = [], dict.fromkeys((key.date for key in keys), 0)
-    for key, days in computed.items():
-        after = {day.is_off_shift: day for day in days}
+    for key in keys:
+        after = {day.is_off_shift: day for day in computed[key]}
         for is_off_shift in (False, True):
             old, day = before.get((key, is_off_shift)), after.get(is_off_shift)
             if (row := _changed(old, day)) is None:
@@ -183,18 +235,14 @@ def list_kept(
 ) -> list[Kept]:
     """List the rows of some keys, with `gone` those also that are not there any more."""
     table = schema.workday
-    by_date: dict[str, list[PersonNo]] = {}
-    for key in keys:
-        by_date.setdefault(key.date, []).append(key.person_no)
     found = []
-    for day, people in by_date.items():
-        for part in _slices(people):
-            wanted = select(table).where(
-                table.c.account == account, table.c.date == day, table.c.person_no.in_(part)
-            )
-            if not gone:
-                wanted = wanted.where(table.c.is_present)
-            found += [_kept(row) for row in tx.execute(wanted)]
+    for day, people in _by_date(keys):
+        wanted = select(table).where(
+            table.c.account == account, table.c.date == day, table.c.person_no.in_(people)
+        )
+        if not gone:
+            wanted = wanted.where(table.c.is_present)
+        found += [_kept(row) for row in tx.execute(wanted)]
     return found
 
 
@@ -225,12 +273,40 @@ def _stale(tx: Connection, wanted: Select[Any]) -> list[Stale]:
     ]
 
 
+def _still_stale(tx: Connection, account: AccountNo, keys: Collection[Key]) -> list[Key]:
+    table = schema.workday_stale
+    found = []
+    for day, people in _by_date(keys):
+        rows = tx.execute(
+            select(table.c.person_no).where(
+                table.c.account == account, table.c.date == day, table.c.person_no.in_(people)
+            )
+        )
+        found += [Key(day, PersonNo(row.person_no)) for row in rows]
+    return found
+
+
+def _by_date(keys: Iterable[Key]) -> list[tuple[str, Sequence[PersonNo]]]:
+    """Sort keys by date, in parts that one statement can bind."""
+    by_date: dict[str, list[PersonNo]] = {}
+    for key in keys:
+        by_date.setdefault(key.date, []).append(key.person_no)
+    return [(day, part) for day, people in by_date.items() for part in slices(people)]
+
+
+def _beside(tx: Connection, day: Any, step: int) -> Any:
+    """Give the SQL of the date `step` days away; NULL beyond the years of four digits."""
+    if tx.dialect.name == "sqlite":
+        return func.date(day, f"{step:+d} day")
+    return cast(cast(day, Date) + step, Text)
+
+
 def _insert(tx: Connection) -> Any:
     return sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
 
 
 def _changed(old: Kept | None, day: Workday | None) -> tuple[int, Workday, bool] | None:
-    """Say what to write where a row was `old` and comes out as `day`: its version, its day, whether it is there."""
+    """Say what to write where a row was `old` and comes out as `day`: version, day, presence."""
     if day is None:
         if old is None or not old.is_present:
             return None

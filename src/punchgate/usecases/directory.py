@@ -1,8 +1,8 @@
 """Who a serial is: device, account, zone and code tables, remembered for half a second at most.
 
-Every request of a device asks here first, so what the store said is remembered; whether anything has changed since is one
-small read per half second for the whole process, not one per device. That a serial is unknown is never remembered: a device
-that is added is accepted at its next request.
+Every request of a device asks here first, so what the store said is remembered; whether anything
+has changed since is one small read per half second for the whole process, not one per device. That
+a serial is unknown is never remembered: a device that is added is accepted at its next request.
 """
 
 from collections.abc import Callable

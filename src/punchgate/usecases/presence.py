@@ -1,6 +1,7 @@
 """Who has been heard from: devices, and serials that nobody has claimed. In memory, flushed in batches.
 
-A heartbeat is never a row. What is lost when a process dies is at most the last flush interval of "last seen".
+A heartbeat is never a row. What is lost when a process dies is at most the last flush interval of
+"last seen".
 """
 
 from dataclasses import dataclass

@@ -25,6 +25,8 @@ LATE_MS: Final = 24 * 3600 * 1000
 _AROUND: Final = timedelta(hours=3)
 #: Instants before this are before 2000 on every clock of the world, and may have no wall time at all.
 _ANCIENT_S: Final = 946_684_800 - 2 * 86_400
+#: How the time begins within ten minutes of midnight, which is `policy.MIDNIGHT_S`.
+_MIDNIGHT: Final = ("00:0", "23:5")
 _DAY: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (wall times have no zone)
 
@@ -189,7 +191,9 @@ def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str
         reading.raw,
     )
     own = wall_text[:10] if not found else str(_EPOCH + timedelta(seconds=at + offset))[:10]
-    return Fact(fact, entry.json, _dates(own) if account.spreads else (own,))
+    # Around midnight a near-duplicate of one date may be on the other.
+    is_spread = account.spreads or wall_text[11:15] in _MIDNIGHT
+    return Fact(fact, entry.json, _dates(own) if is_spread else (own,))
 
 
 def _meaning(entry: Entry, reading: Reading) -> tuple[Direction, VerifyMethod, tuple[str, ...]]:

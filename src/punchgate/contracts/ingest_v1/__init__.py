@@ -1,6 +1,7 @@
-"""Ingest v1: `/api/attendance/v1/{punch|heartbeat|validity|config}`, the HTTP front door for anything that produces punches.
+"""Ingest v1: `/api/attendance/v1/{punch|heartbeat|validity|config}`.
 
-Published in docs/contracts/ingest-v1.md. A 200 means that the punch is on disk.
+The HTTP front door for anything that produces punches. Published in docs/contracts/ingest-v1.md. A
+200 means that the punch is on disk.
 """
 
 from punchgate.contracts.ingest_v1.routes import Ingest

@@ -17,6 +17,12 @@ from punchgate.usecases import keys
 from punchgate.usecases.directory import Entry
 
 _BEARER: Final = "bearer "
+#: The headers that are looked at; a request has a dozen others.
+_READ: Final = frozenset({
+    b"sn", b"auth-token", b"authorization", b"content-length", b"content-encoding",
+    b"transfer-encoding",
+})  # fmt: skip
+_BLANKS: Final = " \t"
 #: What an API key begins with; a device's own token may be anything else.
 _KEY_PREFIX: Final = "pgk_"
 
@@ -28,8 +34,9 @@ class Headers(NamedTuple):
     token: str | None
     #: Declared length of the body, None when it was not declared.
     length: int | None
-    encoding: str | None
     has_body: bool
+    #: Whether the body is compressed, or says so.
+    is_encoded: bool
     #: Whether two headers that must agree do not.
     has_two_serials: bool
     has_two_tokens: bool
@@ -42,33 +49,29 @@ class Headers(NamedTuple):
 
 def read_headers(scope: Scope) -> Headers:
     """Pick the headers of this contract; names are lower case by the time they are here."""
-    serial = token = encoding = None
-    length: int | None = None
-    is_chunked = False
-    has_two_serials = has_two_tokens = False
+    found: dict[bytes, str] = {}
+    clashes: set[bytes] = set()
     for name, value in scope["headers"]:
-        if name == b"sn":
-            text = value.decode("latin-1").strip()
-            has_two_serials |= serial is not None and serial != text
-            serial = text
-        elif name == b"auth-token":
-            text = value.decode("latin-1").strip()
-            has_two_tokens |= token is not None and token != text
-            token = text
-        elif name == b"authorization":
-            text = value.decode("latin-1").strip()
-            if text[: len(_BEARER)].lower() == _BEARER:
-                text = text[len(_BEARER) :].strip()
-                has_two_tokens |= token is not None and token != text
-                token = text
-        elif name == b"content-length":
-            length = int(value) if value.isdigit() else None
-        elif name == b"content-encoding":
-            encoding = value.decode("latin-1").strip().lower()
-        elif name == b"transfer-encoding":
-            is_chunked = True
-    has_body = is_chunked or bool(length)
-    return Headers(serial, token, length, encoding, has_body, has_two_serials, has_two_tokens)
+        if name in _READ:
+            kind, text = name, value.decode("latin-1").strip(_BLANKS)
+            if name == b"authorization":
+                if text[: len(_BEARER)].lower() != _BEARER:
+                    continue
+                kind, text = b"auth-token", text[len(_BEARER) :].strip(_BLANKS)
+            if found.setdefault(kind, text) != text:
+                clashes.add(kind)
+    length = found.get(b"content-length", "")
+    length_bytes = int(length) if length.isdecimal() else None
+    encoding = found.get(b"content-encoding", "").lower()
+    return Headers(
+        serial=found.get(b"sn"),
+        token=found.get(b"auth-token"),
+        length=length_bytes,
+        has_body=bool(length_bytes) or b"transfer-encoding" in found,
+        is_encoded=encoding not in {"", "identity"} or b"content-encoding" in clashes,
+        has_two_serials=b"sn" in clashes,
+        has_two_tokens=b"auth-token" in clashes,
+    )
 
 
 def serial_of(headers: Headers) -> SerialNumber:

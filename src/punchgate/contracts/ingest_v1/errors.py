@@ -31,7 +31,7 @@ class Refusal:
         object.__setattr__(self, "body", msgspec.json.encode({"ok": False, "error": error}))
 
 
-class Refused(Exception):  # noqa: N818 (what it is, not that it is an error)
+class Refused(Exception):
     """A request that ends in a refusal, from wherever in the contract it is found."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -123,6 +123,6 @@ _BY_SLUG: Final = {
 }
 
 
-def of(error: PunchgateError) -> Refusal:
-    """Give the refusal of an inner error; what nobody foresaw is a fault of ours."""
-    return _BY_SLUG.get(error.slug, INTERNAL_ERROR)
+def of(error: PunchgateError) -> Refusal | None:
+    """Give the refusal of an inner error; None for one that this contract does not expect."""
+    return _BY_SLUG.get(error.slug)

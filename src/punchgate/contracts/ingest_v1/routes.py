@@ -1,4 +1,4 @@
-"""The four operations of ingest v1 on a bare ASGI path: check in the published order, call one thing, answer.
+"""The four operations of ingest v1 on a bare ASGI path: check in the published order, then answer.
 
 Nothing is answered before its turn in the store: a 200 is made of receipts, and receipts exist only
 after the commit.
@@ -44,7 +44,7 @@ _FAILED: Final = frozenset({400, 401, 404})
 
 
 class Request:
-    """What is known of a request so far; the answer's limit headers and its log line are made of it."""
+    """What is known of a request so far; limit headers and the log line are made of it."""
 
     __slots__ = ("account", "address", "outcomes", "scope", "serial")
 
@@ -104,8 +104,12 @@ class Ingest:
         )
         now = self._edge.now()
         self._admit(request, entry, now)
+        if operation == "punch" and not state.is_active(entry, now):
+            raise Refused(INACTIVE_SUBSCRIPTION)
+        if headers.is_encoded:
+            raise Refused(UNSUPPORTED_ENCODING)
         if operation == "punch":
-            return await self._punch(request, entry, headers, receive)
+            return await self._punch(request, entry, receive)
         if headers.has_body:
             await self._read_body(receive)
         if operation == "heartbeat":
@@ -133,14 +137,7 @@ class Ingest:
             if not self._devices.take(device.serial, moment):
                 raise Refused(rate_limited(self._devices.wait_s(device.serial, moment)))
 
-    async def _punch(
-        self, request: Request, entry: Entry, headers: auth.Headers, receive: Receive
-    ) -> Answer:
-        now = self._edge.now()
-        if not state.is_active(entry, now):
-            raise Refused(INACTIVE_SUBSCRIPTION)
-        if headers.encoding not in (None, "", "identity"):
-            raise Refused(UNSUPPORTED_ENCODING)
+    async def _punch(self, request: Request, entry: Entry, receive: Receive) -> Answer:
         text = await self._read_body(receive)
         items, is_batch = shapes.read(text, batch_max=self._settings.batch_max)
         if not is_batch:
@@ -166,19 +163,19 @@ class Ingest:
 
     def _refuse(self, request: Request, error: Exception) -> Answer:
         """Make the answer of an error; a failure of the caller's counts against its address."""
-        if isinstance(error, Refused):
-            refusal, headers = error.refusal, error.refusal.headers
-        elif isinstance(error, PunchgateError):
-            refusal, headers = of(error), of(error).headers
-        else:
+        known = error.refusal if isinstance(error, Refused) else None
+        if isinstance(error, PunchgateError):
+            known = of(error)
+        if known is None:
             request_id = uuid4().hex
             telemetry.failed("ingest_v1", request_id, error)
-            refusal, headers = INTERNAL_ERROR, ((b"request-id", request_id.encode()),)
-        if refusal.status in _FAILED and self._sources is not None:
+            headers: Headers = ((b"request-id", request_id.encode()),)
+            return Answer(INTERNAL_ERROR.status, INTERNAL_ERROR.body, headers)
+        if known.status in _FAILED and self._sources is not None:
             self._sources.take(request.address, self._edge.monotonic())
-        if refusal.status == UNAVAILABLE.status:
-            telemetry.SHED.labels(refusal.code).inc()
-        return Answer(refusal.status, refusal.body, headers)
+        if known.status == UNAVAILABLE.status:
+            telemetry.SHED.labels(known.code).inc()
+        return Answer(known.status, known.body, known.headers)
 
     def _limit_headers(self, request: Request) -> Headers:
         """Say what is left: of the device's share once it is known, else of the source's."""
@@ -210,7 +207,7 @@ def _operation(scope: Scope) -> str:
 
 
 def _check_shape(item: Reading | Unreadable) -> None:
-    """Refuse a single body that has not the shape of a punch: a client's mistake, not a device's."""
+    """Refuse a single body without the shape of a punch: a client's mistake, not a device's."""
     if isinstance(item, Unreadable):
         if item.reason == "not_an_object":
             raise Refused(INVALID_BODY)

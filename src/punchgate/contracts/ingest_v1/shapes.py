@@ -1,13 +1,14 @@
 """What goes over the wire of ingest v1: bodies in, the published JSON out."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import msgspec
 
 from punchgate.contracts.ingest_v1.errors import INVALID_BODY, Refused, batch_too_large
-from punchgate.domain.codes import VerifyMethod
+from punchgate.domain.codes import Direction, VerifyMethod
 from punchgate.domain.device import SubscriptionStatus
 from punchgate.usecases.punches import Receipt
 from punchgate.wire import attendance
@@ -16,6 +17,12 @@ from punchgate.wire.event import Reading, Unreadable
 #: A body nested deeper than this is nobody's punch.
 DEEPEST: Final = 32
 _BOM: Final = b"\xef\xbb\xbf"
+#: Of an integer that no field can take; more cost the interpreter more than they are worth.
+_DIGITS_MAX: Final = 64
+#: Possessive, so that no byte is looked at twice.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_AS_ARRAYS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder()
 #: The whole answer to a punch.
@@ -39,7 +46,6 @@ class Subscription(msgspec.Struct):
     valid: bool
     status: SubscriptionStatus
     valid_until: str | None
-    days_left: int | None
 
 
 class Limits(msgspec.Struct):
@@ -65,8 +71,8 @@ class Configuration(msgspec.Struct):
     poll_interval_s: int
     heartbeat_interval_s: int
     offline_after_s: int
-    att_state: dict[str, str]
-    input_type: dict[str, VerifyMethod]
+    directions: dict[str, Direction] = msgspec.field(name="att_state")
+    verify_methods: dict[str, VerifyMethod] = msgspec.field(name="input_type")
     direction_policy: str
     limits: Limits
     subscription: Subscription
@@ -96,8 +102,7 @@ def read(body: bytes, *, batch_max: int) -> tuple[list[Reading | Unreadable], bo
 
     Errors:  Refused with `invalid_body` or `batch_too_large`.
     """
-    if body.startswith(_BOM):
-        body = body[len(_BOM) :]
+    body = body.removeprefix(_BOM)
     try:
         if body.lstrip(b" \t\r\n")[:1] != b"[":
             return [attendance.read(_decode(body, DEEPEST), body)], False
@@ -120,39 +125,41 @@ def _item(raw: bytes) -> Reading | Unreadable:
 
 def _decode(text: bytes, deepest: int) -> object:
     # Counting brackets costs nothing; only a text with many is looked at closely.
-    if text.count(b"[") + text.count(b"{") > deepest and _depth(text) > deepest:
+    if text.count(b"[") + text.count(b"{") > deepest and _is_deeper(text, deepest):
         raise ValueError("Nested too deep.")
     try:
         return _ANY.decode(text)
     except msgspec.ValidationError:
-        # A number beyond every float is still JSON; the standard library reads it.
-        return json.loads(text, parse_constant=_refuse)
+        # A number beyond every float or machine word is still JSON.
+        return _decode_any_number(text)
+
+
+def _decode_any_number(text: bytes) -> object:
+    """Decode as the fast decoder does, numbers of any size included, with the standard library.
+
+    Errors:  ValueError for what is not JSON in UTF-8, halves of surrogate pairs included.
+    """
+    value = json.loads(text.decode(), parse_constant=_refuse, parse_int=_integer)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON.")
 
 
-def _depth(body: bytes) -> int:
-    """Count how deep brackets are nested outside strings; only asked of bodies with many brackets."""
-    deepest = depth = 0
-    is_text = is_escaped = False
-    for byte in body:
-        if is_text:
-            if is_escaped:
-                is_escaped = False
-            elif byte == 0x5C:
-                is_escaped = True
-            elif byte == 0x22:
-                is_text = False
-        elif byte == 0x22:
-            is_text = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+def _integer(digits: str) -> int:
+    # No field takes a number of this length; that it is one is all that its digits still say.
+    return int(digits[:_DIGITS_MAX])
+
+
+def _is_deeper(text: bytes, deepest: int) -> bool:
+    """Say whether brackets outside strings are nested deeper, or do not close."""
+    brackets = _STRING.sub(b"", text).translate(_AS_ARRAYS, _NO_BRACKETS)
+    for _ in range(deepest):
+        # Each round takes the innermost level of every branch away.
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 def _result(receipt: Receipt) -> Item:

@@ -1,4 +1,4 @@
-"""What `validity` and `config` say of a device: its subscription and its settings, in the published words."""
+"""What `validity` and `config` say of a device: its subscription and its settings."""
 
 from datetime import UTC, date, datetime
 from typing import Final
@@ -27,14 +27,15 @@ def is_active(entry: Entry, now: int) -> bool:
 
 def write_validity(entry: Entry, now: int) -> bytes:
     """Write the answer of `validity`."""
-    found = _subscription(entry.device, _today(entry, now))
+    today, until = _today(entry, now), entry.device.valid_until
+    found = _subscription(entry.device, today)
     return msgspec.json.encode(
         Validity(
             ok=True,
             valid=found.valid,
             status=found.status,
             valid_until=found.valid_until,
-            days_left=found.days_left,
+            days_left=None if until is None else max(0, (until - today).days),
             server_time=_text(now),
         )
     )
@@ -58,8 +59,8 @@ def write_configuration(entry: Entry, settings: Settings, now: int) -> bytes:
             poll_interval_s=device.poll_interval_s,
             heartbeat_interval_s=device.heartbeat_interval_s,
             offline_after_s=device.heartbeat_interval_s * OFFLINE_AFTER,
-            att_state={str(code): device.directions[code] for code in sorted(device.directions)},
-            input_type={str(code): methods[code] for code in sorted(methods)},
+            directions={str(code): device.directions[code] for code in sorted(device.directions)},
+            verify_methods={str(code): methods[code] for code in sorted(methods)},
             direction_policy=device.direction_policy,
             limits=Limits(
                 batch_max=settings.batch_max,
@@ -79,7 +80,6 @@ def _subscription(device: Device, today: date) -> Subscription:
         valid=status == "active",
         status=status,
         valid_until=None if until is None else until.isoformat(),
-        days_left=None if until is None else max(0, (until - today).days),
     )
 
 
