@@ -108,7 +108,7 @@ async def serve(
 
 
 def _mounts(edge: Edge, settings: Settings, health: Health) -> tuple[list[Mount], list[Mount]]:
-    """Build every contract once; give what the listener for everything carries, and the one for devices."""
+    """Build every contract once; give what the listener for everything carries, and for devices."""
     values = {
         "ingest_v1": ingest_v1.Settings(
             rate_requests=settings.ingest.rate_requests,

@@ -1,4 +1,4 @@
-"""Everything long-lived is a worker; the supervisor starts it, starts it again when it fails, and ends it.
+"""Everything long-lived is a worker; the supervisor starts it, restarts it when it fails, ends it.
 
 Stopping is an order: a worker is cancelled and leaves things as it promised. Sleeping happens here
 and nowhere else.
@@ -29,7 +29,7 @@ def every(interval_s: float, act: Callable[[], Awaitable[object]]) -> Callable[[
     async def run() -> None:
         while True:
             await act()
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(interval_s)  # noqa: ASYNC110 (a pause; nothing is waited for)
 
     return run
 
@@ -49,6 +49,9 @@ class Supervisor:
     """Runs workers; `failing` names those that are waiting to be started again."""
 
     workers: list[Worker]
+    #: How long a worker rests after its first failure; the double after each that follows, up to
+    #: half a minute. Whoever ran for longer than that before it failed begins anew.
+    first_backoff_s: float = _FIRST_BACKOFF_S
     failing: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -58,8 +61,10 @@ class Supervisor:
                 group.create_task(self._keep(worker), name=worker.name)
 
     async def _keep(self, worker: Worker) -> None:
-        backoff_s = _FIRST_BACKOFF_S
+        clock = asyncio.get_running_loop().time
+        backoff_s = self.first_backoff_s
         while True:
+            started_s = clock()
             try:
                 await worker.run()
             except Exception as error:  # noqa: BLE001 (it is written down, and tried again)
@@ -70,6 +75,8 @@ class Supervisor:
                     worker=worker.name,
                     error=f"{type(error).__name__}: {error}",
                 )
+                if clock() - started_s > _LONGEST_BACKOFF_S:
+                    backoff_s = self.first_backoff_s
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, _LONGEST_BACKOFF_S)
             else:

@@ -145,7 +145,10 @@ _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "er
 
 
 class Sink:
-    """Lines on their way to a stream, written many at a time: a write per punch would cost more than the punch."""
+    """Lines on their way to a stream, written many at a time.
+
+    A write per punch would cost more than the punch.
+    """
 
     def __init__(self) -> None:
         self.stream: TextIO | None = None
@@ -153,9 +156,12 @@ class Sink:
         self._lines: list[str] = []
 
     def add(self, line: str) -> None:
-        """Take one line, without its end."""
+        """Take one line, without its end; before there is a stream, nothing."""
+        if self.stream is None:
+            return
         self._lines.append(line)
-        if len(self._lines) >= 256:  # noqa: PLR2004 (about 64 kB, the size of a pipe)
+        # About 64 kB, the size of a pipe.
+        if len(self._lines) >= 256:
             self.flush()
 
     def flush(self) -> None:
@@ -170,7 +176,7 @@ SINK: Final = Sink()
 
 
 def configure(level: Level, stream: TextIO | None = None) -> None:
-    """Say from which level on lines are written, and where (standard error); nothing is written before."""
+    """Say from which level on lines are written, and where; nothing said before is written."""
     SINK.stream = stream if stream is not None else sys.stderr
     SINK.level = _LEVELS[level]
 
@@ -219,7 +225,7 @@ def requested(contract: str, status: int, seconds: float) -> None:
 
 
 def failed(contract: str, request_id: str, error: BaseException) -> None:
-    """Write the line of a request that ended in something unforeseen; the caller only gets its id."""
+    """Write the line of a request that ended in something unforeseen; its caller gets the id."""
     trace = "".join(traceback.format_exception(error))
     say("request.failed", "error", contract=contract, request_id=request_id, trace=trace)
 
@@ -249,7 +255,7 @@ class _Now:
         self._text = ""
 
     def __call__(self) -> str:
-        now = time.time()  # noqa: TID251 (a line's own time; nothing is decided by it)
+        now = time.time()  # a line's own time; nothing is decided by it
         second = int(now)
         if second != self._second:
             self._second = second

@@ -133,11 +133,12 @@ def test_serving_says_where_answers_and_stops_in_order(line: Line) -> None:
         assert server.stderr is not None
         said = json.loads(server.stdout.readline())
         assert said["devices"] is None
-        with urllib.request.urlopen(f"http://{said['http']}/readyz", timeout=30) as answer:
+        address = said["http"]
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=30) as answer:
             assert answer.status == 200
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=30) == 0
-        assert f"Punchgate serves on http://{said['http']}" in server.stderr.read()
+        assert f"Punchgate serves on http://{address}" in server.stderr.read()
 
 
 @pytest.mark.slow

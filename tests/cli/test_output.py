@@ -48,6 +48,7 @@ def test_json_gives_back_what_was_said(said: str) -> None:
         ([], ""),
         (["a", 1], "a, 1"),
         ({"0": "check-in", "1": None}, "0=check-in, 1="),
+        ({"device": {"id": "gate"}}, '{"device":{"id":"gate"}}'),
         (_ESC, "[31mred[0m"),
         ([_ESC], "[31mred[0m"),
         ({_ESC: _ESC}, "[31mred[0m=[31mred[0m"),

@@ -10,6 +10,7 @@ chance decides it.
 
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from tests import installed
 from tests.journeys import gateway
 from tests.journeys.ledger import (
     Fleet,
@@ -66,9 +68,9 @@ class Stage:
             lambda: len(self.ledger.read().acked) > before, within_s=FIRST_ACKNOWLEDGEMENT_S
         )
 
-    def goes_on_for_a_while(self) -> None:
+    def goes_on_for_a_while(self, most: int = 3000) -> None:
         """Wait for a random number of acknowledgements, and a random part of a commit."""
-        enough = len(self.ledger.acked) + self.chance.randint(1, 3000)
+        enough = len(self.ledger.acked) + self.chance.randint(1, most)
         gateway.until(lambda: len(self.ledger.read().acked) >= enough, within_s=30)
         threading.Event().wait(self.chance.random() * 0.02)
 
@@ -133,6 +135,23 @@ def on_sqlite(tmp_path: Path, ready_made: tuple[Path, House]) -> Iterator[Stage]
             yield stage
 
 
+@pytest.fixture(scope="module")
+def slow_write(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build what makes every write of a store wait."""
+    built = tmp_path_factory.mktemp("shim") / "slow_write.so"
+    compiler = installed.program("gcc", package="gcc libc6-dev")
+    source = Path(__file__).with_name("slow_write.c")
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", source, "-o", built, "-ldl"], check=True)
+    return built
+
+
+@pytest.fixture
+def writing_slowly(on_sqlite: Stage, slow_write: Path) -> Stage:
+    slowly = {"LD_PRELOAD": str(slow_write), "SLOW_WRITE_US": "1000"}
+    on_sqlite.gateway.settings = {**SETTINGS, **slowly}
+    return on_sqlite
+
+
 @pytest.fixture
 def on_postgresql(tmp_path: Path, postgres: Cluster) -> Iterator[Stage]:
     name = postgres.create()
@@ -150,6 +169,18 @@ def test_I1_nothing_acknowledged_is_lost_when_the_gateway_is_killed(on_sqlite: S
         on_sqlite.gateway.kill()
         check(on_sqlite.ledger.read(), on_sqlite.kept())
     assert on_sqlite.ends_well() > 0
+
+
+def test_I1_nothing_acknowledged_is_lost_when_the_kill_falls_into_a_commit(
+    writing_slowly: Stage,
+) -> None:
+    for _ in range(ROUNDS):
+        writing_slowly.acknowledges_again()
+        writing_slowly.goes_on_for_a_while(most=100)
+        writing_slowly.gateway.kill()
+        check(writing_slowly.ledger.read(), writing_slowly.kept())
+    writing_slowly.gateway.settings = SETTINGS
+    assert writing_slowly.ends_well() > 0
 
 
 def test_I1_a_gateway_that_is_asked_to_stop_says_so_and_loses_nothing(on_sqlite: Stage) -> None:

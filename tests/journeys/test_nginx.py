@@ -6,13 +6,11 @@ gateway behind it, which answers as told and notes what reached it.
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import aiohttp
 import pytest
@@ -20,13 +18,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.journeys import front, gateway
+from tests.journeys.front_stage import Answer, Behind, Stage, said_to
 
 pytestmark = pytest.mark.slow
 
 PUNCH = b'{ "user_id":"1001", "att_time":"2026-06-21 09:30:00", "att_state":1, "input_type":50 }'
 BASE = "/api/attendance/v1"
 CAP = 1_048_576
-_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 def error(code: str, message: str) -> bytes:
@@ -44,68 +42,6 @@ UNAVAILABLE = error("unavailable", "The gateway is not available; try again.")
 def head(framing: str) -> bytes:
     """Write the head of a punch with this line about its body."""
     return f"POST {BASE}/punch HTTP/1.1\r\nHost: gw\r\nsn: SN1\r\n{framing}\r\n\r\n".encode()
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Behind:
-    """What stands behind the front, and what reached it."""
-
-    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    connections: set[int] = field(default_factory=set)
-    answer: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        body = await request.read()
-        self.requests.append((request.method, request.path_qs, headers, body))
-        assert request.transport is not None
-        self.connections.add(request.transport.get_extra_info("peername")[1])
-        if self.answer is not None:
-            return await self.answer(request)
-        return web.Response(
-            body=b'{"ok":true}',
-            content_type="application/json",
-            headers={"Date": "Sun, 21 Jun 2026 04:00:02 GMT", "Punch-Status": "recorded"},
-        )
-
-
-async def said_to(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes
-) -> bytes:
-    """Send the beginning of a request and give the answer, head and body."""
-    writer.write(start)
-    async with asyncio.timeout(20):
-        said = await reader.readuntil(b"\r\n\r\n")
-        length = _LENGTH.search(said)
-        assert length is not None
-        said += await reader.readexactly(int(length[1]))
-    writer.close()
-    return said
-
-
-@dataclass
-class Stage:
-    front: front.Front
-    behind: Behind
-    session: aiohttp.ClientSession
-
-    async def ask(self, method: str, path: str, **options: object) -> Answer:
-        url = self.front.url + path
-        async with self.session.request(method, url, ssl=self.front.trust, **options) as answer:  # type: ignore[arg-type] # (aiohttp's own options)
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Answer(answer.status, headers, await answer.read())
-
-    async def stall(self, start: bytes) -> bytes:
-        return await said_to(*await self.open(), start)
-
-    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("localhost", self.front.port, ssl=self.front.trust)
 
 
 @pytest.fixture

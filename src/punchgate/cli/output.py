@@ -73,6 +73,8 @@ def text(value: Any) -> str:
             return "yes" if value else "no"
         case list() | tuple():
             return ", ".join(text(each) for each in value)
+        case dict() if any(isinstance(each, dict | list) for each in value.values()):
+            return line(value)
         case dict():
             return ", ".join(f"{clean(str(name))}={text(each)}" for name, each in value.items())
     return clean(str(value))

@@ -1,20 +1,22 @@
 """Token buckets: so many requests in a window, filled evenly.
 
-In memory; each process counts for itself. The clock is an argument. What a refusal looks like is the contract's.
+In memory; each process counts for itself. The clock is an argument. What a refusal looks like is
+the contract's.
 """
 
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-#: Buckets that are remembered; beyond it the full ones are forgotten, which changes nothing for
-#: them.
+#: Buckets that are remembered; beyond it the full ones are forgotten, and come back full.
 BOUND: Final = 50_000
+#: What thousands of additions may be off by: whoever waited as told is let through.
+_SLACK_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A quota in a window of seconds; a quota of 0 means no limit."""
+    """A quota, at least 1, in a window of seconds."""
 
     name: str
     quota: int
@@ -25,60 +27,48 @@ class Policy:
         return f'"{self.name}";q={self.quota};w={self.window_s}'
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    filled_at: float
-
-
 class Buckets:
-    """One bucket per key under one policy."""
+    """One bucket per key under one policy.
+
+    A bucket is the moment at which it will be full again: what is missing now is what will have
+    filled it by then. Asking changes nothing, and a key that is not there has a full one.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._rate = policy.quota / policy.window_s
-        self._buckets: dict[str, _Bucket] = {}
+        #: How long one token takes to come back.
+        self._token_s = policy.window_s / policy.quota
+        self._full_at: dict[str, float] = {}
 
     def take(self, key: str, now: float) -> bool:
         """Take one token; False when there is none."""
-        bucket = self._fill(key, now)
-        if bucket.tokens < 1:
+        if self.is_spent(key, now):
             return False
-        bucket.tokens -= 1
+        if key not in self._full_at and len(self._full_at) >= BOUND:
+            self._forget_full(now)
+        self._full_at[key] = now + self._full_in_s(key, now) + self._token_s
         return True
 
     def is_spent(self, key: str, now: float) -> bool:
-        """Say whether a key has no token left, without taking one; unknown keys have all."""
-        return key in self._buckets and self._fill(key, now).tokens < 1
+        """Say whether a key has no token left, without taking one."""
+        return self._full_in_s(key, now) + self._token_s > self.policy.window_s + _SLACK_S
 
     def describe(self, key: str, now: float) -> str:
         """Write the value of `RateLimit`: what is left, and the seconds until it is full."""
-        known = key in self._buckets
-        tokens = self._fill(key, now).tokens if known else float(self.policy.quota)
-        full_in = ceil((self.policy.quota - tokens) / self._rate)
-        return f'"{self.policy.name}";r={int(tokens)};t={full_in}'
+        full_in_s = self._full_in_s(key, now)
+        left = int((self.policy.window_s - full_in_s + _SLACK_S) / self._token_s)
+        full_in = max(0, ceil(full_in_s - _SLACK_S))
+        return f'"{self.policy.name}";r={min(left, self.policy.quota)};t={full_in}'
 
     def wait_s(self, key: str, now: float) -> int:
         """Say after how many whole seconds there is a token again, at least 1."""
-        return max(1, ceil((1 - self._fill(key, now).tokens) / self._rate))
+        missing_s = self._full_in_s(key, now) + self._token_s - self.policy.window_s
+        return max(1, ceil(missing_s - _SLACK_S))
 
-    def _fill(self, key: str, now: float) -> _Bucket:
-        bucket = self._buckets.get(key)
-        quota = self.policy.quota
-        if bucket is None:
-            if len(self._buckets) >= BOUND:
-                self._forget_full(now)
-            bucket = self._buckets[key] = _Bucket(quota, now)
-            return bucket
-        tokens = bucket.tokens + (now - bucket.filled_at) * self._rate
-        bucket.tokens = min(tokens, quota)
-        bucket.filled_at = now
-        return bucket
+    def _full_in_s(self, key: str, now: float) -> float:
+        return max(0.0, self._full_at.get(key, now) - now)
 
     def _forget_full(self, now: float) -> None:
-        for key in [
-            key for key in self._buckets if self._fill(key, now).tokens >= self.policy.quota
-        ]:
-            del self._buckets[key]
-        if len(self._buckets) >= BOUND:
-            self._buckets.clear()
+        self._full_at = {key: at for key, at in self._full_at.items() if at > now}
+        if len(self._full_at) >= BOUND:
+            self._full_at.clear()

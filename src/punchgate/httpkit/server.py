@@ -1,8 +1,8 @@
 """A listener: uvicorn with uvloop's loop and httptools' parser, started and stopped by us.
 
 uvicorn's own signal handling, its trust in forwarding headers and its logging stay out of it: the
-first belongs to `app.py`, the second to `source.py`, the third to `telemetry.py`. What is not HTTP at
-all is answered here, because it belongs to no contract.
+first belongs to `app.py`, the second to `source.py`, the third to `telemetry.py`. What is not HTTP
+at all is answered here, because it belongs to no contract.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
-
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from punchgate.httpkit.edge import App
@@ -46,19 +45,19 @@ class Address:
 
 
 class _Protocol(HttpToolsProtocol):
-    """httptools keeps a request's line and headers however long they are; here they have a bound.
+    """Bounds the line and headers of a request, which httptools keeps however long they grow.
 
-    They are counted by what is read from the socket, not header by header: of a head that came with
-    one read nothing is kept that would not be there anyway.
+    What is counted are whole reads after the one that began the head, so that a pipelined request
+    does not pay for the body before it; the bound is therefore exceeded by a read at most.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_in_head = False
-        self._head_bytes = 0
+        self._read_bytes = 0
 
     def on_message_begin(self) -> None:
-        self._is_in_head, self._head_bytes = True, 0
+        self._is_in_head, self._read_bytes = True, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -66,11 +65,11 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        self._read_bytes += len(data)
         super().data_received(data)
-        if self._is_in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEADERS_BYTES and not self.transport.is_closing():
-                self.send_400_response("The request line and headers are too long.")
+        is_too_long = self._is_in_head and self._read_bytes > HEADERS_BYTES
+        if is_too_long and not self.transport.is_closing():
+            self.send_400_response("The request line and headers are too long.")
 
 
 class _Server(uvicorn.Server):

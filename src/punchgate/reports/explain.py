@@ -15,6 +15,7 @@ from punchgate.domain.account import Account
 from punchgate.domain.error import NotFound
 from punchgate.domain.ids import PersonNo, PunchId
 from punchgate.domain.punch import Punch
+from punchgate.domain.workday import Activity
 from punchgate.store import events, people, punches, quarantine, workdays
 from punchgate.store.database import Connection, Database
 from punchgate.store.workdays import Key
@@ -174,13 +175,12 @@ def _workday(tx: Connection, found: Punch) -> Step:
                         "worked_s": day.worked_s,
                         "status": day.status,
                     }
-                    return Step(
-                        "workday", values, _why_this_day(key.date == shown.isoformat(), activity)
-                    )
+                    why = _why_this_day(activity, is_own=key.date == shown.isoformat())
+                    return Step("workday", values, why)
     return Step("workday", {"person_no": number}, "No day within reach lists it.")
 
 
-def _why_this_day(is_own: bool, activity: Any) -> str:
+def _why_this_day(activity: Activity, *, is_own: bool) -> str:
     day = "its own date" if is_own else "another date than its own, by the attribution in force"
     if activity.is_duplicate:
         return f"Listed on {day}; it repeats a punch just before it and does not count."

@@ -1,7 +1,7 @@
 """The attendance summary: one row per person and day, newest day first, in pages.
 
 Everything is read from one snapshot. Days that punches have touched and nobody has computed yet are
-computed here, so that a report read after an acknowledgement includes the punch; nothing is written.
+computed here: a report read after an acknowledgement includes the punch. Nothing is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _NOBODY: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked: dates from `since` to `until`, both included, perhaps of one person, one page."""
+    """What is asked: dates from `since` to `until`, both included; one person or all; one page."""
 
     since: date
     until: date

@@ -1,7 +1,8 @@
 """Opening the database, and reading from it.
 
-A read is a plain function that gets a transaction which cannot write; it sees one consistent snapshot. On SQLite reads run
-on a few threads with connections of their own, on PostgreSQL on a pool. Writing is `writer.py`'s alone.
+A read is a plain function that gets a transaction which cannot write; it sees one consistent
+snapshot. On SQLite reads run on a few threads with connections of their own, on PostgreSQL on a
+pool. Writing is `writer.py`'s alone.
 """
 
 import asyncio
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
-from sqlalchemy import Connection as Connection
-from sqlalchemy import Engine, create_engine, event
+import asyncpg
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,12 +23,34 @@ from sqlalchemy.pool import QueuePool
 
 from punchgate.store.error import StoreUnavailable
 
+__all__ = [
+    "POSTGRES_ERRORS",
+    "Address",
+    "Connection",
+    "Database",
+    "PostgresDatabase",
+    "SqliteDatabase",
+    "address",
+    "open_database",
+    "postgres_engine",
+    "sqlite_engine",
+]
+
 T = TypeVar("T")
 
-#: More threads only queue for the interpreter; four keep a slow report from holding up the quick ones.
+#: More threads only queue for the interpreter; four keep a slow report from holding up quick ones.
 READERS: Final = 4
 #: How long a connection waits for another process's short write (the command line's).
 BUSY_TIMEOUT_MS: Final = 5_000
+#: What says that PostgreSQL cannot be asked. While it connects, SQLAlchemy hands on what the driver
+#: raises as it is: a server that starts up, or has no room, says so by an error of its own.
+POSTGRES_ERRORS: Final = (
+    DBAPIError,
+    PoolTimeout,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +109,18 @@ class SqliteDatabase:
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="punchgate-read")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read on a thread of our own; see `Database`."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
             with self._engine.connect() as tx:
                 return work(tx)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise StoreUnavailable("The database file cannot be read.") from error
 
     async def close(self) -> None:
+        """Let reads that run come to their end, then close."""
         await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
         self._engine.dispose()
 
@@ -108,24 +133,26 @@ class PostgresDatabase:
         self.engine: AsyncEngine = postgres_engine(where)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read on a connection of the pool; see `Database`."""
         try:
             async with self.engine.connect() as connection:
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
                 return await connection.run_sync(work)
-        except (DBAPIError, PoolTimeout, OSError) as error:
+        except POSTGRES_ERRORS as error:
             raise StoreUnavailable("PostgreSQL cannot be asked.") from error
 
     async def close(self) -> None:
+        """Close the pool."""
         await self.engine.dispose()
 
 
 def sqlite_engine(path: Path, *, is_read_only: bool, size: int = 1) -> Engine:
     """Make an engine whose transactions are exactly the ones that we begin.
 
-    `sqlite3` opens transactions by itself, late, and not before a read; two reads of a report would then see two
-    different stores. So the driver is told to keep out of it, and BEGIN is ours.
+    `sqlite3` opens transactions by itself, late, and not before a read; two reads of a report would
+    then see two different stores. So the driver is told to keep out of it, and BEGIN is ours.
     """
 
     def connect() -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""What the door has to ask of the punches that are there: only what decides how a new one is read."""
+"""What the door has to ask of the punches that are there: what decides how a new one is read."""
 
 from datetime import datetime
 from typing import Final
@@ -23,8 +23,8 @@ def latest_at(
 ) -> int | None:
     """Give the latest instant, below `before`, of a device's punches in a range of wall times.
 
-    `since` and `until` are wall times and half-open; the range keeps the read to a few pages, because
-    ids begin with the wall time.
+    `since` and `until` are wall times and half-open; the range keeps the read to a few pages,
+    because ids begin with the wall time.
     """
     latest = tx.execute(
         select(func.max(_PUNCH.c.at)).where(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from punchgate.domain.ids import AccountNo, PersonNo, QuarantineId, UserCode
 from punchgate.domain.person import Person
 from punchgate.domain.punch import Transport
-from punchgate.store import schema
+from punchgate.store import schema, workdays
 
 _PUNCH: Final = schema.punch
 _EVENT: Final = schema.event
@@ -125,6 +125,7 @@ def _event_ids(tx: Connection, account: AccountNo, code: UserCode) -> list[str]:
 
 
 def _erase_days(tx: Connection, account: AccountNo, no: PersonNo) -> None:
+    workdays.lock(tx, account)
     present = tx.execute(
         select(_WORKDAY.c.date, func.count().label("days"))
         .where(*_of_person(_WORKDAY, account, no), _WORKDAY.c.is_present.is_(True))

@@ -4,7 +4,7 @@ from punchgate.domain.error import PunchgateError
 
 
 class StoreUnavailable(PunchgateError):
-    """A read or a commit failed. Nothing of it was stored as far as the caller may assume; it may be sent again."""
+    """A read or a commit failed: as far as the caller knows, nothing is stored. Send it again."""
 
     slug = "store.unavailable"
 
@@ -16,12 +16,12 @@ class StoreBusy(PunchgateError):
 
 
 class StoreUnsafe(PunchgateError):
-    """The database would not keep its word (not flushed before it answers, or in use by another server)."""
+    """The database would not keep its word: no flush at a commit, or in use by another server."""
 
     slug = "store.unsafe"
 
 
 class StoreOutdated(PunchgateError):
-    """The tables are older or newer than this program; `punchgate db migrate` brings them up to date."""
+    """The tables are older or newer than this program; `punchgate db migrate` helps with older."""
 
     slug = "store.outdated"

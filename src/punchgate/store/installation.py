@@ -9,7 +9,7 @@ from punchgate.store.schema import installation
 
 
 def bump(tx: Connection) -> None:
-    """Say that something which processes remember (account, device, key, person, policy) has changed."""
+    """Say that what processes remember (account, device, key, person, policy) has changed."""
     tx.execute(update(installation).values(revision=installation.c.revision + 1))
 
 

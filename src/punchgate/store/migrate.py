@@ -1,10 +1,12 @@
 """Bringing the tables up to date: numbered steps, forward only, each in a transaction.
 
-`serve` on SQLite does it by itself at start; on PostgreSQL, where several processes share the tables, it is asked for with
-`punchgate db migrate`. Functions here open a connection of their own and take an address instead of a transaction.
+`serve` on SQLite does it by itself at start; on PostgreSQL, where several processes share the
+tables, it is asked for with `punchgate db migrate`. Functions here open a connection of their own
+and take an address instead of a transaction.
 """
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +14,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from punchgate.store.database import Address, postgres_engine, sqlite_engine
-from punchgate.store.error import StoreOutdated
+from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine, sqlite_engine
+from punchgate.store.error import StoreOutdated, StoreUnavailable
 
 _STEPS: Final = Path(__file__).parent / "migrations"
 #: Two processes that migrate at once take turns.
@@ -28,7 +32,10 @@ def newest() -> str:
 
 
 async def current(where: Address) -> str | None:
-    """Give the name of the last step that the database has taken; None for an empty one."""
+    """Give the name of the last step that the database has taken; None for an empty one.
+
+    Errors: StoreUnavailable.
+    """
     if where.dialect == "sqlite":
         if not where.path.exists():
             return None
@@ -37,6 +44,8 @@ async def current(where: Address) -> str | None:
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_current)
+    except POSTGRES_ERRORS as error:
+        raise StoreUnavailable("PostgreSQL cannot be asked.") from error
     finally:
         await engine.dispose()
 
@@ -45,6 +54,7 @@ async def migrate(where: Address, now: int) -> str:
     """Take every step that is missing and give the name of the last one; safe to call twice.
 
     Units:   `now` is milliseconds since 1970-01-01 UTC, noted as the time of creation.
+    Errors:  StoreOutdated if the database has taken steps that this program does not know.
     """
     if where.dialect == "sqlite":
         where.path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +103,8 @@ def _current_sqlite(where: Address) -> str | None:
     try:
         with engine.connect() as connection:
             return _current(connection)
+    except (DBAPIError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"{where.path} cannot be read as a database.") from error
     finally:
         engine.dispose()
 
@@ -105,7 +117,13 @@ def _upgrade(connection: Connection, now: int) -> None:
     config = _config()
     config.attributes["connection"] = connection
     config.attributes["now"] = now
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreOutdated(
+            f"The database is at step {_current(connection)}, which this program does not know."
+            " Run a newer one."
+        ) from error
 
 
 def _config() -> Config:

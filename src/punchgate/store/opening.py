@@ -1,4 +1,4 @@
-"""Opening the store: the lock on the data directory, tables that are current, then reader and writer.
+"""Opening the store: the data directory is locked, the tables made current, then it is opened.
 
 Functions here take an address, because there is no transaction yet.
 """
@@ -65,6 +65,7 @@ def _lock(directory: Path) -> int:
     except OSError:
         os.close(lock)
         raise StoreUnsafe(
-            f"Another server works on {directory}. Stop it, or give this one a directory of its own."
+            f"Another server works on {directory}."
+            " Stop it, or give this one a directory of its own."
         ) from None
     return lock

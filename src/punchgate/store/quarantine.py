@@ -9,7 +9,7 @@ from punchgate.domain.quarantine import Quarantined, QuarantineState
 from punchgate.store import schema
 
 _ITEM: Final = schema.quarantine
-#: Items of one account; beyond it the oldest that were dismissed go. Open ones are never thrown away.
+#: Items of one account; beyond it the oldest dismissed go. Open ones are never thrown away.
 BOUND: Final = 100_000
 
 

@@ -1,4 +1,4 @@
-"""The statements of one group on SQLite: punches, then people, events and stale workdays of the new ones, quarantine.
+"""The statements of one group on SQLite: punches, then what the new ones cause, and quarantine.
 
 Runs inside the writer's transaction and commits nothing. There is exactly one writing process on a
 SQLite file, so what is looked up here stays true until the commit. The twin for PostgreSQL is

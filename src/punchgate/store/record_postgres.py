@@ -1,4 +1,4 @@
-"""The statements of one group on PostgreSQL: the twin of `record.py`, one statement per table for the whole group.
+"""The statements of one group on PostgreSQL: the twin of `record.py`, one statement per table.
 
 Runs inside the writer's transaction and commits nothing. Several processes may write at once, so
 the first statement locks the keys of the group, in ascending order: log order per key is then

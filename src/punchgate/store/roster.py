@@ -1,7 +1,8 @@
-"""Who is who, remembered by a writer: user code -> person number and the event's object for the person.
+"""Who is who, remembered by a writer: user code -> person number and the event's object.
 
-Only a writer uses it, inside its transactions. It is forgotten whenever the installation's revision has moved, so it never
-says what was true yesterday, and it never says "unknown": whoever is missing is looked up.
+Only a writer uses it, inside its transactions. It is forgotten whenever the installation's revision
+has moved, so it never says what was true yesterday, and it never says "unknown": whoever is missing
+is looked up.
 """
 
 from typing import Final, NamedTuple
@@ -33,5 +34,5 @@ class Roster:
             self._revision = revision
 
     def forget(self) -> None:
-        """Forget everyone: a transaction failed, and those whom it would have created are nobody."""
+        """Forget everyone: a transaction failed, and those whom it would have made are nobody."""
         self.seats.clear()

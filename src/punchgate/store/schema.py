@@ -218,8 +218,7 @@ event = Table(
     metadata,
     Column("account", Integer, nullable=False),
     Column("seq", Big, primary_key=True, autoincrement=True),
-    # PostgreSQL: the transaction that wrote it, so that a reader can stop below unfinished ones;
-    # SQLite: 0.
+    # The transaction that wrote it, so that a reader can stop below unfinished ones; 0 on SQLite.
     Column("tx", Big, nullable=False, server_default=text("0")),
     Column("id", String(40), nullable=False),
     Column("key", Text, nullable=False),

@@ -1,7 +1,7 @@
 """Workdays as rows: which are stale, and how the others are kept, counted and paged.
 
 A punch only marks the days that it touches (`record.py`). What a day comes to is worked out in
-`workday_source.py`, for a reader, who writes nothing, or for the worker that keeps the rows current.
+`workday_source.py`: for a reader, who writes nothing, or for the worker that keeps rows current.
 """
 
 import secrets
@@ -138,8 +138,8 @@ def mark_stale(tx: Connection, account: AccountNo, since: date) -> None:
     ).subquery()
     upsert = _insert(tx)(stale).from_select(
         ["account", "date", "person_no", "touch"],
-        # SQLite reads ON CONFLICT after a bare SELECT as the ON of a join.
-        select(around).where(around.c.date.is_not(None)),
+        # The calendar has ends. And after a bare SELECT, SQLite takes ON CONFLICT for a join's ON.
+        select(around).where(func.length(around.c.date) == len("YYYY-MM-DD")),
     )
     tx.execute(
         upsert.on_conflict_do_update(
@@ -166,8 +166,8 @@ def keep(
     A version rises only when the result differs. A day that was touched again since it was read as
     stale is written and stays stale.
 
-    Concurrency: a day that is not stale any more is left alone. Somebody else has computed it since,
-    perhaps from more punches, or its person was erased.
+    Concurrency: a day that is not stale any more is left alone. Another process has computed it
+    since, perhaps from more punches, or its person was erased.
     """
     lock(tx, account)
     keys = _still_stale(tx, account, computed)
@@ -295,7 +295,7 @@ def _by_date(keys: Iterable[Key]) -> list[tuple[str, Sequence[PersonNo]]]:
 
 
 def _beside(tx: Connection, day: Any, step: int) -> Any:
-    """Give the SQL of the date `step` days away; NULL beyond the years of four digits."""
+    """Give the SQL of the date `step` days away; no ten characters outside the calendar."""
     if tx.dialect.name == "sqlite":
         return func.date(day, f"{step:+d} day")
     return cast(cast(day, Date) + step, Text)

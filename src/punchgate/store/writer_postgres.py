@@ -12,12 +12,11 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import IntegrityError
 
 from punchgate import telemetry
 from punchgate.store import record_postgres as record
-from punchgate.store.database import Address, postgres_engine
+from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine
 from punchgate.store.error import StoreUnavailable, StoreUnsafe
 from punchgate.store.fact import Fact, Held, Outcome, refused
 from punchgate.store.roster import Roster
@@ -51,9 +50,11 @@ class PostgresWriter:
 
     @property
     def waiting(self) -> int:
+        """How many requests wait; those of the running group among them."""
         return len(self._jobs) + self._running
 
     async def record(self, items: Sequence[Fact | Held]) -> Sequence[Outcome]:
+        """Hand items to the next group; see `Writer`."""
         admit(self.waiting)
         done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
         self._jobs.append(Job(done, items))
@@ -61,15 +62,17 @@ class PostgresWriter:
         return await done
 
     async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run work on a connection of the pool; see `Writer`."""
         try:
             async with asyncio.timeout(COMMIT_LIMIT_S), self._engine.begin() as connection:
                 return await connection.run_sync(work)
         except IntegrityError:
             raise
-        except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        except POSTGRES_ERRORS as error:
             raise StoreUnavailable("PostgreSQL cannot be written.") from error
 
     async def close(self) -> None:
+        """Commit what waits, then close."""
         self._is_closing = True
         self._more.set()
         await self._task
@@ -120,7 +123,7 @@ class PostgresWriter:
                     async with db.transaction():
                         outcomes = await self._write_halved(db, group.facts)
                         await record.hold(db, group.held)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             await self._disconnect()
             raise StoreUnavailable("PostgreSQL cannot be written.") from error
         telemetry.committed(seconds=started(), rows=len(group.facts) + len(group.held))

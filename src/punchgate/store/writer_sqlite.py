@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from punchgate import telemetry
-from punchgate.domain.error import PunchgateError
 from punchgate.store import record
 from punchgate.store.database import Address, sqlite_engine
 from punchgate.store.error import StoreUnavailable, StoreUnsafe
@@ -64,19 +63,23 @@ class SqliteWriter:
 
     @property
     def waiting(self) -> int:
+        """How many requests wait; those of the running group among them."""
         return self._waiting
 
     async def record(self, items: Sequence[Fact | Held]) -> Sequence[Outcome]:
+        """Hand items to the next group; see `Writer`."""
         done: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
         self._hand_in(Job(done, items))
         return await done
 
     async def run(self, work: Callable[[Connection], T]) -> T:
+        """Hand work to the writer's thread; see `Writer`."""
         done: asyncio.Future[T] = self._loop.create_future()
         self._hand_in(Job(done, work=work))
         return await done
 
     async def close(self) -> None:
+        """Commit what waits, then close."""
         self._jobs.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self._engine.dispose()
@@ -131,8 +134,6 @@ class SqliteWriter:
         results: Sequence[Any] | Exception
         try:
             results = act(argument)
-        except PunchgateError as error:
-            results = error
         except Exception as error:  # noqa: BLE001 (whatever it is, its callers must hear of it)
             results = error
         self._loop.call_soon_threadsafe(self._settle, jobs, results)
@@ -142,11 +143,11 @@ class SqliteWriter:
             connection = self._connect()
             with connection.begin():
                 return [work(connection)]
-        except DBAPIError as error:
-            if not isinstance(error.orig, ROW_ERRORS):
-                self._disconnect()
-                raise StoreUnavailable("The database file cannot be written.") from error
-            raise
+        except (DBAPIError, sqlite3.Error) as error:
+            if isinstance(error, DBAPIError) and isinstance(error.orig, ROW_ERRORS):
+                raise
+            self._disconnect()
+            raise StoreUnavailable("The database file cannot be written.") from error
 
     def _commit(self, group: Group) -> Sequence[Sequence[Outcome]]:
         started = telemetry.stopwatch()
@@ -166,6 +167,10 @@ class SqliteWriter:
         except (sqlite3.Error, DBAPIError) as error:
             self._disconnect()
             raise StoreUnavailable("The database file cannot be written.") from error
+        except Exception:
+            # Whatever it is, the next group must not find a transaction open.
+            self._disconnect()
+            raise
         telemetry.committed(seconds=started(), rows=len(group.facts) + len(group.held))
         return group.share(outcomes)
 

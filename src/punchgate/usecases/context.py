@@ -13,7 +13,7 @@ from punchgate.wire.event import Reading, Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How the kept bytes of one item are read again; `name` says which reader and which version of it."""
+    """How the kept bytes of one item are read again; `name` says which reader and its version."""
 
     name: str
     read: Callable[[bytes], Reading | Unreadable]

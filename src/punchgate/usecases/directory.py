@@ -92,7 +92,7 @@ class Directory:
         return revision, self.entry(device, account)
 
     def entry(self, device: Device, account: Account) -> Entry:
-        """Work out what a device's punches need: its zone is its own, else the account's, else ours."""
+        """Work out what its punches need: the zone is its own, else the account's, else ours."""
         source: ZoneSource = "installation"
         name = self._default_zone
         if account.zone is not None:

@@ -1,6 +1,6 @@
-"""Who has been heard from: devices, and serials that nobody has claimed. In memory, flushed in batches.
+"""Who has been heard from: devices, and serials that nobody has claimed.
 
-A heartbeat is never a row. What is lost when a process dies is at most the last flush interval of
+In memory, flushed in batches. A heartbeat is never a row. What is lost when a process dies is at most the last flush interval of
 "last seen".
 """
 

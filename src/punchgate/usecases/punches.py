@@ -5,7 +5,7 @@ out here, then handed to the writer, and a receipt comes back after the commit. 
 in this function; there is no second way to store a punch.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -23,11 +23,10 @@ from punchgate.wire.event import PunchesSeen, Reading
 LATE_MS: Final = 24 * 3600 * 1000
 #: How far around an ambiguous hour a device's own punches are asked for.
 _AROUND: Final = timedelta(hours=3)
-#: Instants before this are before 2000 on every clock of the world, and may have no wall time at all.
+#: Instants before this are before 2000 on every clock of the world, and may have no wall time.
 _ANCIENT_S: Final = 946_684_800 - 2 * 86_400
 #: How the time begins within ten minutes of midnight, which is `policy.MIDNIGHT_S`.
 _MIDNIGHT: Final = ("00:0", "23:5")
-_DAY: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (wall times have no zone)
 
 #: Which table of verify codes a transport speaks by.
@@ -92,7 +91,7 @@ async def record(
 
 
 async def release(context: Context, upload: Upload, reading: Reading) -> Receipt:
-    """Store a reading from quarantine whatever its time, because an operator says so; else as `record`.
+    """Store a reading from quarantine whatever its time, as an operator says so; else as `record`.
 
     Errors:  OverflowError for a time that no calendar has.
     """
@@ -105,8 +104,7 @@ async def release(context: Context, upload: Upload, reading: Reading) -> Receipt
 async def _store(context: Context, items: list[Fact | Held]) -> list[Receipt]:
     # Receipts are made of outcomes, and outcomes exist only after the commit: nobody answers early.
     outcomes = await context.writer.record(items)
-    receipts = [_receipt(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
-    return receipts
+    return [_receipt(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
 
 
 def _receipt(item: Fact | Held, outcome: Outcome) -> Receipt:
@@ -137,7 +135,7 @@ def _read(upload: Upload, reading: Reading, latest: int | None) -> Fact | Held:
 
 
 def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str, ...]) -> Fact:
-    """Derive everything that a punch is from what the device said and what we know of the device."""
+    """Derive all that a punch is from what the device said and what we know of the device."""
     entry, transport, _, received_at = upload
     device, account = entry.device, entry.account
     source: ZoneSource
@@ -224,8 +222,12 @@ def _meaning(entry: Entry, reading: Reading) -> tuple[Direction, VerifyMethod, t
 
 
 def _dates(own: str) -> tuple[str, ...]:
-    day = datetime.fromisoformat(own)
-    return (own, str(day - _DAY)[:10], str(day + _DAY)[:10])
+    """Give a date and those beside it; a device may have said the first or last of the calendar."""
+    number = date.fromisoformat(own).toordinal()
+    around = (number, number - 1, number + 1)
+    return tuple(
+        date.fromordinal(day).isoformat() for day in around if 1 <= day <= date.max.toordinal()
+    )
 
 
 def _hold(upload: Upload, reason: str, raw: bytes) -> Held:
@@ -245,15 +247,16 @@ def _hold(upload: Upload, reason: str, raw: bytes) -> Held:
 
 def _ambiguous(entry: Entry, seen: PunchesSeen) -> datetime | None:
     """Give the first wall time of an upload that the device's clock shows twice."""
+    zone = entry.zone
     for item in seen.items:
-        if isinstance(item, Reading) and item.wall_time is not None:
-            if localtime.is_ambiguous(item.wall_time, entry.zone):
-                return item.wall_time
+        wall_time = item.wall_time if isinstance(item, Reading) else None
+        if wall_time is not None and localtime.is_ambiguous(wall_time, zone):
+            return wall_time
     return None
 
 
 async def _latest(context: Context, entry: Entry, wall_time: datetime) -> int | None:
-    """Give the instant of the device's latest stored punch that tells the pass of an ambiguous time.
+    """Give the instant of the device's latest stored punch that tells an ambiguous time's pass.
 
     Asked once per upload, for its first item of such an hour; later items follow the earlier ones.
     """

@@ -1,7 +1,7 @@
 """Quarantine: look at what could not be a punch, and decide.
 
-Nothing leaves it by itself. A release reads the bytes again, by today's reader and today's settings,
-and stores the punch through the one door; a dismissal keeps the bytes and says why.
+Nothing leaves it by itself. A release reads the bytes again, by today's reader and settings, and
+stores the punch through the one door; a dismissal keeps the bytes and says why.
 """
 
 from collections.abc import Sequence
@@ -72,6 +72,8 @@ async def release(
         raise Refused(
             f"{item_id} has a time that no calendar knows. It stays; dismiss it."
         ) from None
+    if receipt.punch_id is None:
+        raise Refused(f"The database did not take {item_id} as a punch. It stays; dismiss it.")
     released = replace(item, state="released", decided_at=now, punch_id=receipt.punch_id)
     await _decide(context, released, Entry(now, actor, "quarantine.release", f"item:{item_id}"))
     return released

@@ -16,7 +16,7 @@ from punchgate.usecases.context import Context
 PASS: Final = 400
 #: How long to rest when there is nothing to do; "within a second".
 IDLE_S: Final = 0.4
-#: How much longer than a pass to rest after it, while punches wait for the writer and while none do.
+#: How much longer than a pass to rest after it: while punches wait for the writer, while none do.
 BUSY_SHARE: Final = 9.0
 QUIET_SHARE: Final = 0.5
 

@@ -25,6 +25,8 @@ SQLITE_GUARDS = (
     """CREATE TRIGGER event_keeps BEFORE UPDATE OF account, seq, id, key, type, occurred_at,
         received_at ON event BEGIN
         SELECT RAISE(ABORT, 'the log is append only'); END""",
+    """CREATE TRIGGER event_stays BEFORE DELETE ON event BEGIN
+        SELECT RAISE(ABORT, 'the log is append only'); END""",
     """CREATE TRIGGER event_body_keeps BEFORE UPDATE OF body ON event
         WHEN NOT EXISTS (SELECT 1 FROM removal
                          WHERE account = OLD.account AND 'person:' || user_code = OLD.key) BEGIN
@@ -61,10 +63,18 @@ POSTGRES_GUARDS = (
     """CREATE TRIGGER event_keeps BEFORE UPDATE OF account, seq, id, key, type, occurred_at,
         received_at ON event FOR EACH ROW
         EXECUTE FUNCTION punchgate_refuse('the log is append only')""",
+    """CREATE TRIGGER event_stays BEFORE DELETE ON event FOR EACH ROW
+        EXECUTE FUNCTION punchgate_refuse('the log is append only')""",
     """CREATE TRIGGER event_body_keeps BEFORE UPDATE OF body ON event FOR EACH ROW
         EXECUTE FUNCTION punchgate_may_blank()""",
     """CREATE TRIGGER audit_keeps BEFORE UPDATE OR DELETE ON audit FOR EACH ROW
         EXECUTE FUNCTION punchgate_refuse('the audit log is append only')""",
+    # TRUNCATE asks no trigger of a row.
+    *(
+        f"""CREATE TRIGGER {table}_whole BEFORE TRUNCATE ON {table} FOR EACH STATEMENT
+        EXECUTE FUNCTION punchgate_refuse('this table is never emptied')"""
+        for table in ("punch", "event", "audit")
+    ),
 )
 
 POSTGRES_LOG = (
