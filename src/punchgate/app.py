@@ -8,6 +8,7 @@ workers end, the writer drains, the files are closed. `kill -9` loses no more th
 """
 
 import asyncio
+import gc
 import shutil
 import signal
 import sys
@@ -71,6 +72,10 @@ async def open_context(settings: Settings, *, serving: bool = False) -> AsyncIte
 def run(settings: Settings, *, ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are taken."""
     telemetry.configure(settings.log_level, sys.stderr)
+    # What is loaded by now stays for ever, and a punch leaves no cycles behind: looking through all
+    # of it every few hundred punches cost one part in twenty.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     uvloop.run(serve(settings, ready=ready))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from punchgate import __version__
 from punchgate.contracts import ingest_v1, report_v1
 from punchgate.domain.punch import Transport
 from punchgate.httpkit.edge import App
@@ -21,16 +22,53 @@ class Contract:
     name: str
     prefix: str
     build: Callable[[Any, Any], App]
+    #: Its part of the OpenAPI document: `tags`, `paths`, `components`.
+    describe: Callable[[], Mapping[str, Any]]
     #: Whether terminals need it, so that the listener for devices carries it too.
     is_for_devices: bool
 
 
 CONTRACTS: Final = (
-    Contract("ingest_v1", "/api/attendance/", ingest_v1.build, is_for_devices=True),
-    Contract("report_v1", "/api/v1/attendance/", report_v1.build, is_for_devices=False),
+    Contract(
+        "ingest_v1",
+        "/api/attendance/",
+        ingest_v1.build,
+        ingest_v1.describe,
+        is_for_devices=True,
+    ),
+    Contract(
+        "report_v1",
+        "/api/v1/attendance/",
+        report_v1.build,
+        report_v1.describe,
+        is_for_devices=False,
+    ),
 )
 
 #: How the kept bytes of one item are read again, by the transport that brought them.
 READERS: Final[Mapping[Transport, Reader]] = {
     "http": Reader("attendance/1", attendance.read_bytes),
 }
+
+
+def openapi() -> dict[str, Any]:
+    """Describe every published contract as one OpenAPI 3.1 document; it depends on nothing set."""
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Punchgate",
+            "version": __version__,
+            "summary": "The published contracts of a self-hosted attendance gateway.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "tags": [],
+        "paths": {},
+        "components": {},
+    }
+    for contract in CONTRACTS:
+        part = contract.describe()
+        document["tags"] += part["tags"]
+        document["paths"] |= part["paths"]
+        for kind, components in part["components"].items():
+            document["components"].setdefault(kind, {}).update(components)
+    return document

@@ -235,7 +235,7 @@ async def test_stopping_finishes_what_was_read(tmp_path: Path) -> None:
             reader, writer = await asyncio.open_connection(address.host, address.port)
             writer.write(listening.head(f"Content-Length: {len(BODY)}") + BODY)
             assert (await read_answer(reader))[0] == 200
-        with pytest.raises(OSError, match="refused|failed"):
+        with pytest.raises(OSError, match=r"refused|failed"):
             await asyncio.open_connection(address.host, address.port)
         assert await is_closed(reader)
         writer.close()

@@ -137,7 +137,7 @@ async def open_stage(url: str) -> AsyncIterator[Stage]:
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for a condition, for half a minute at most."""
     async with asyncio.timeout(30):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110 (another thread answers; it sets no event of a loop)
             await asyncio.sleep(0.001)  # noqa: TID251 (looks again until the deadline)
 
 

@@ -3,14 +3,18 @@
 Real: the triggers, on both databases. Asked past every function of ours, in plain SQL.
 """
 
+import asyncio
+from functools import partial
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from punchgate.domain.error import PunchgateError
 from punchgate.domain.ids import PersonNo, UserCode
 from punchgate.domain.person import Person
 from punchgate.store import audit, erasure, events, schema
+from punchgate.store.database import PostgresDatabase
 from tests.store.stage import MAIN, NOW, Stage, fact
 
 #: What a device said, by column; all others of `punch` are derived and may be derived anew.
@@ -115,10 +119,14 @@ async def test_I2_on_postgresql_no_table_of_them_is_emptied(stage: Stage, table:
 
 async def test_I2_a_punch_goes_only_with_permission_for_its_own_person(stage: Stage) -> None:
     await _is_refused(
-        stage, "INSERT INTO removal VALUES (1, '1001')", "DELETE FROM punch WHERE user_code = '1002'"
+        stage,
+        "INSERT INTO removal VALUES (1, '1001')",
+        "DELETE FROM punch WHERE user_code = '1002'",
     )
     await _is_refused(
-        stage, "INSERT INTO removal VALUES (2, '1001')", "DELETE FROM punch WHERE user_code = '1001'"
+        stage,
+        "INSERT INTO removal VALUES (2, '1001')",
+        "DELETE FROM punch WHERE user_code = '1001'",
     )
     await stage.sql(
         "INSERT INTO removal VALUES (1, '1001')",
@@ -156,7 +164,7 @@ async def test_an_erasure_takes_one_person_and_leaves_no_permission_behind(stage
 async def test_a_reading_transaction_cannot_write(stage: Stage) -> None:
     for statement in ("INSERT INTO removal VALUES (1, 'x')", "CREATE TABLE own (no INTEGER)"):
         with pytest.raises(REFUSALS):
-            await stage.read(lambda tx, said=statement: tx.execute(text(said)))  # type: ignore[misc]  # bound in the loop
+            await stage.read(partial(Connection.execute, statement=text(statement)))
 
     assert await stage.sizes(schema.removal) == [0]
 
@@ -165,14 +173,10 @@ async def test_a_reading_transaction_sees_one_store_from_its_first_question_on(
     stage: Stage,
 ) -> None:
     """The second question is asked after a commit that happened between them."""
-    import asyncio  # noqa: PLC0415 (only here two threads meet)
-
     loop = asyncio.get_running_loop()
     count = text("SELECT count(*) FROM punch")
 
     if not stage.is_sqlite:
-        from punchgate.store.database import PostgresDatabase  # noqa: PLC0415
-
         assert isinstance(stage.store.database, PostgresDatabase)
         async with stage.store.database.engine.connect() as connection:
             await connection.execution_options(
@@ -183,11 +187,11 @@ async def test_a_reading_transaction_sees_one_store_from_its_first_question_on(
             assert (await connection.execute(count)).scalar_one() == first == 2
         return
 
-    def work(tx: object) -> tuple[int, int]:
-        first = tx.execute(count).scalar_one()  # type: ignore[attr-defined]  # a transaction
+    def work(tx: Connection) -> tuple[int, int]:
+        first = tx.execute(count).scalar_one()
         writing = asyncio.run_coroutine_threadsafe(_record_new(stage), loop)
         writing.result(timeout=30)
-        return first, tx.execute(count).scalar_one()  # type: ignore[attr-defined]  # as above
+        return first, tx.execute(count).scalar_one()
 
     assert await stage.read(work) == (2, 2)
     assert await stage.sizes(schema.punch) == [3]

@@ -5,9 +5,10 @@ whatever happened is `tests/usecases/test_workdays.py`.
 """
 
 from datetime import date
+from functools import partial
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from punchgate.domain.ids import AccountNo, PersonNo, UserCode
 from punchgate.domain.person import Person
@@ -29,9 +30,7 @@ async def _read_stale(stage: Stage) -> tuple[list[Stale], Computed]:
 
 async def _keep(stage: Stage, stale: list[Stale], computed: Computed, now: int = NOW) -> int:
     account = stale[0].account if stale else MAIN
-    return await stage.store.writer.run(
-        lambda tx: workdays.keep(tx, account, stale, computed, now)
-    )
+    return await stage.store.writer.run(lambda tx: workdays.keep(tx, account, stale, computed, now))
 
 
 async def _refresh(stage: Stage, now: int = NOW) -> int:
@@ -41,9 +40,9 @@ async def _refresh(stage: Stage, now: int = NOW) -> int:
 async def _set_policy(stage: Stage, since: str = "2026-01-01", **rules: object) -> None:
     stored = StoredPolicy(date.fromisoformat(since), rules)
 
-    def work(tx: object) -> None:
-        policies.put(tx, MAIN, stored, NOW)  # type: ignore[arg-type]  # a transaction
-        workdays.mark_stale(tx, MAIN, stored.valid_from)  # type: ignore[arg-type]  # as above
+    def work(tx: Connection) -> None:
+        policies.put(tx, MAIN, stored, NOW)
+        workdays.mark_stale(tx, MAIN, stored.valid_from)
 
     await stage.store.writer.run(work)
 
@@ -297,8 +296,12 @@ async def test_stale_days_are_listed_by_range_and_person(stage: Stage) -> None:
 
     everyone, second = [
         await stage.read(
-            lambda tx, person=person: workdays.list_stale(
-                tx, MAIN, since=date(2026, 6, 21), until=date(2026, 6, 22), person_no=person
+            partial(
+                workdays.list_stale,
+                account=MAIN,
+                since=date(2026, 6, 21),
+                until=date(2026, 6, 22),
+                person_no=person,
             )
         )
         for person in (None, PersonNo(2))
@@ -318,9 +321,7 @@ async def test_rows_of_a_date_come_by_person_in_parts(stage: Stage) -> None:
 
     parts = [
         await stage.read(
-            lambda tx, offset=offset: workdays.list_of_date(
-                tx, MAIN, SATURDAY, offset=offset, limit=10
-            )
+            partial(workdays.list_of_date, account=MAIN, day=SATURDAY, offset=offset, limit=10)
         )
         for offset in (0, 10, 20, 30)
     ]
@@ -336,15 +337,14 @@ async def test_a_chain_of_sessions_is_followed_as_far_back_as_it_began(stage: St
     first = date(2026, 6, 1).toordinal()
     hours = [9 * step for step in range(40)]
     facts = [
-        fact("p", f"{date.fromordinal(first + hour // 24)} {hour % 24:02d}:00:00")
-        for hour in hours
+        fact("p", f"{date.fromordinal(first + hour // 24)} {hour % 24:02d}:00:00") for hour in hours
     ]
     await stage.store.writer.record(facts)
     everything = [Key(day, ONE) for day in days("2026-05-30", 20)]
     whole = await stage.read(lambda tx: workdays.compute(tx, MAIN, everything))
 
     for key in everything:
-        alone = await stage.read(lambda tx, key=key: workdays.compute(tx, MAIN, [key]))
+        alone = await stage.read(partial(workdays.compute, account=MAIN, keys=[key]))
         assert alone[key] == whole[key], key
     assert sum(len(day.activities) for rows in whole.values() for day in rows) == 40
 
@@ -368,7 +368,7 @@ async def test_days_far_apart_are_computed_as_if_each_were_alone(stage: Stage) -
     assert list(together) == keys
     assert [len(rows) for rows in together.values()] == [1, 1, 1, 1, 0, 0]
     for key in keys:
-        alone = await stage.read(lambda tx, key=key: workdays.compute(tx, MAIN, [key]))
+        alone = await stage.read(partial(workdays.compute, account=MAIN, keys=[key]))
         assert alone[key] == together[key]
 
 
@@ -381,6 +381,9 @@ async def test_counters_that_fell_to_nothing_name_no_date(stage: Stage) -> None:
     )
 
     assert found == {SUNDAY: 2}
-    assert await stage.read(
-        lambda tx: tx.execute(text("SELECT sum(days) FROM workday_count")).scalar_one()
-    ) == 2
+    assert (
+        await stage.read(
+            lambda tx: tx.execute(text("SELECT sum(days) FROM workday_count")).scalar_one()
+        )
+        == 2
+    )

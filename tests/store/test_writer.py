@@ -6,18 +6,20 @@ Real: both databases, their commits and the faults in them. Nothing is asserted 
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import Connection, insert, text
 
+from punchgate.domain.ids import AccountNo
 from punchgate.store import database, schema, writer
 from punchgate.store.error import StoreBusy, StoreUnavailable, StoreUnsafe
 from punchgate.store.fact import Fact, Held
 from punchgate.store.opening import open_store
 from punchgate.store.writer import GROUP_ROWS, QUEUE_BOUND, Job
 from punchgate.store.writer_postgres import FLUSHED
-from tests import postgres
+from tests import installed, postgres
 from tests.store import stage as stages
 from tests.store.stage import NOW, Stage, caused, fact, held
 
@@ -133,7 +135,7 @@ async def test_what_nobody_foresaw_reaches_its_caller_and_leaves_no_transaction_
 ) -> None:
     stranger = fact()._replace(punch=fact().punch._replace(account=writer.T))  # type: ignore[arg-type]  # that is the point
 
-    with pytest.raises(Exception, match=".") as caught:
+    with pytest.raises(Exception, match=r".") as caught:
         await stage.store.writer.record([stranger])
 
     assert not isinstance(caught.value, StoreBusy)
@@ -141,8 +143,8 @@ async def test_what_nobody_foresaw_reaches_its_caller_and_leaves_no_transaction_
 
 
 async def test_a_punch_of_an_account_that_is_not_there_is_nobodys(stage: Stage) -> None:
-    with pytest.raises(Exception, match="."):
-        await stage.store.writer.record([fact(account=stages.AccountNo(77))])
+    with pytest.raises(Exception, match=r"."):
+        await stage.store.writer.record([fact(account=AccountNo(77))])
 
     assert await stage.sizes(*caused()) == [0] * 4
     assert list(await stage.store.writer.record([fact()])) == ["recorded"]
@@ -287,10 +289,10 @@ async def test_on_postgresql_every_commit_is_flushed(postgresql_url: str) -> Non
     assert {"off", "local"}.isdisjoint(FLUSHED)
 
 
-async def test_a_server_that_was_told_not_to_flush_is_refused(
+async def test_a_database_that_was_told_not_to_flush_is_overruled(
     postgres: postgres.Cluster, postgresql_url: str
 ) -> None:
-    """A role may carry its own setting; ours goes above it, and the check would see through both."""
+    """A database may carry a setting of its own; ours goes above it."""
     name = postgresql_url.rpartition("/")[2]
     postgres.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
 
@@ -300,9 +302,7 @@ async def test_a_server_that_was_told_not_to_flush_is_refused(
         assert await writer_db.fetchval("SHOW synchronous_commit") == "on"
 
 
-async def test_a_postgresql_without_fsync_is_refused(tmp_path: Path) -> None:
-    from tests import installed  # noqa: PLC0415 (only here a second server is needed)
-
+async def test_a_postgresql_without_fsync_is_refused() -> None:
     with postgres.running(installed.postgresql_folder(), {"fsync": "off"}) as cluster:
         async with stages.open_stage(cluster.url(cluster.create())) as stage:
             with pytest.raises(StoreUnsafe, match="fsync off"):
@@ -328,7 +328,7 @@ async def test_connections_that_are_cut_are_replaced(postgresql_url: str) -> Non
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         await other.close()
-        outcomes = []
+        outcomes: list[str] = []
         for code in "bcd":
             try:
                 outcomes += list(await stage.store.writer.record([fact(code)]))
@@ -341,7 +341,7 @@ async def test_connections_that_are_cut_are_replaced(postgresql_url: str) -> Non
     assert stored == said | {"a"}
 
 
-async def _patiently(stage: Stage) -> list[object]:
+async def _patiently(stage: Stage) -> list[Any]:
     """Read although the pool still holds connections that were cut."""
     for _ in range(20):
         try:

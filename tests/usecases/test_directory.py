@@ -6,12 +6,13 @@ does. Invented: the monotonic clock, which a test turns.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from punchgate.domain.ids import DeviceId, SerialNumber, UserCode
-from punchgate.usecases import accounts, devices, people
+from punchgate.usecases import accounts, devices, people, policies
 from punchgate.usecases.directory import BOUND, CHECK_INTERVAL_S, Directory
 from tests import gateway
 from tests.gateway import MAIN, NOON, Gateway
@@ -150,10 +151,6 @@ async def test_what_was_read_across_a_change_is_not_remembered(pair: Pair) -> No
 
 
 async def test_the_account_tells_whether_its_rules_spread(pair: Pair) -> None:
-    from datetime import date  # noqa: PLC0415 (a name of its own)
-
-    from punchgate.usecases import policies  # noqa: PLC0415 (the one test that sets one)
-
     await pair.other.add_device("SN1")
     before = await pair.directory.find(SN1)
     rules = policies.StoredPolicy(date(2026, 1, 1), {"attribution": "session"})

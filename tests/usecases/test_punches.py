@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sqlalchemy import select
 
 from punchgate.domain.error import NotFound
 from punchgate.domain.event import Event
-from punchgate.domain.ids import DeviceId
+from punchgate.domain.ids import AccountNo, DeviceId
 from punchgate.domain.punch import Punch, Transport, derive_id
 from punchgate.store import events, punches, schema
 from punchgate.store.error import StoreUnavailable
@@ -82,9 +83,7 @@ async def test_a_punch_is_kept_with_all_that_was_said_and_derived(gate: Gateway)
     assert (stored.verify_code, stored.verify, stored.code_table) == (3, "card", "http")
     assert (stored.latitude, stored.longitude, stored.temperature_c) == (52.5, 13.25, 36.6)
     assert stored.mask is True
-    assert attendance.read_bytes(stored.raw) == attendance.read_bytes(
-        json.dumps(item).encode()
-    )
+    assert attendance.read_bytes(stored.raw) == attendance.read_bytes(json.dumps(item).encode())
 
 
 async def test_receipts_come_in_the_order_of_the_items(gate: Gateway) -> None:
@@ -190,7 +189,9 @@ async def test_a_device_may_have_tables_of_its_own(gate: Gateway) -> None:
     )
 
     found = [
-        await _one(gate, _item(code=f"c{state}-{method}", att_state=state, input_type=method), "SN2")
+        await _one(
+            gate, _item(code=f"c{state}-{method}", att_state=state, input_type=method), "SN2"
+        )
         for state, method in [(1, 3), (9, 200), (0, 0)]
     ]
 
@@ -270,7 +271,7 @@ async def test_how_the_instant_is_known_is_kept(gate: Gateway, time: object, sou
 async def test_the_ambiguous_hour_is_told_by_the_devices_own_earlier_punches(
     gate: Gateway,
 ) -> None:
-    """Two uploads: the second one's punch stands earlier on the clock, so the clock was set back."""
+    """Two uploads: the second stands earlier on the clock, so the clock was set back."""
     gate.clock.ms = FOLD_MORNING
     await gate.add_device("BER", zone=BERLIN)
     first = await _one(gate, _item("2026-10-25 02:50:00", "a"), "BER")
@@ -386,7 +387,7 @@ async def test_a_row_that_the_database_refuses_has_a_receipt_of_quarantine(gate:
     item = await quarantine.get(gate.context, MAIN, bad.quarantine_id)
     assert (item.state, item.reason) == ("open", "unreadable_row")
     with pytest.raises(NotFound):
-        await quarantine.get(gate.context, gateway.AccountNo(2), bad.quarantine_id)
+        await quarantine.get(gate.context, AccountNo(2), bad.quarantine_id)
 
 
 #: A small day on two devices, with a repeat, a bad row and the same second twice.
@@ -426,7 +427,7 @@ async def test_I3_any_order_of_uploads_resends_and_replays_gives_the_same_rows(
         rows = await _all(gate, schema.punch)
         told = [
             await gate.context.database.read(
-                lambda tx, row=row: events.find(tx, MAIN, f"evt_{row.punch_id}")
+                partial(events.find, account=MAIN, event_id=f"evt_{row.punch_id}")
             )
             for row in rows
         ]
@@ -464,10 +465,7 @@ async def test_I3_a_thousand_posts_of_one_punch_at_once_are_one_row_and_one_even
 ) -> None:
     entry = await gate.entry("SN1")
     receipts = await asyncio.gather(
-        *(
-            door.record(gate.context, entry, SEEN, transport="http", now=NOON)
-            for _ in range(1_000)
-        )
+        *(door.record(gate.context, entry, SEEN, transport="http", now=NOON) for _ in range(1_000))
     )
 
     statuses = [each.status for (each,) in receipts]
@@ -481,7 +479,9 @@ async def test_I3_a_thousand_posts_of_one_punch_at_once_are_one_row_and_one_even
 async def test_I3_the_same_punch_over_another_transport_is_the_same_punch(
     gate: Gateway, transport: Transport, table: str
 ) -> None:
-    context = replace(gate.context, readers={transport: Reader("its reader", attendance.read_bytes)})
+    context = replace(
+        gate.context, readers={transport: Reader("its reader", attendance.read_bytes)}
+    )
     entry = await gate.entry("SN1")
     (first,) = await door.record(context, entry, SEEN, transport=transport, now=NOON)
     (second,) = await door.record(gate.context, entry, SEEN, transport="http", now=NOON)

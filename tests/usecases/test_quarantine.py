@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ async def test_an_item_of_a_device_that_is_gone_is_refused_until_it_is_back(
 
 
 async def test_a_release_reads_by_the_settings_of_today(gate: Gateway) -> None:
-    """A wrong zone made the time impossible; once it is right, the same bytes are another instant."""
+    """A wrong zone made the time impossible; with the right one it is not."""
     await gate.add_device("WEST", id="west", zone="Pacific/Honolulu")
     (receipt,) = await gate.punch("WEST", {"user_id": "1", "att_time": "2026-06-21 11:00:00"})
     assert (receipt.status, receipt.reason) == ("quarantined", "future_time")
@@ -197,22 +198,17 @@ async def test_a_release_reads_by_the_settings_of_today(gate: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "time", ["0001-01-01 00:00:00", "9999-12-31 23:59:59", "1969-12-31 12:00:00", 0, -1]
+    "time", ["0001-01-01 00:00:00", "9999-12-31 23:59:59", "1969-12-31 12:00:00"]
 )
 @pytest.mark.parametrize("spreads", [False, True])
 async def test_the_oddest_time_can_be_released_and_holds_no_day_up(
     gate: Gateway, time: object, *, spreads: bool
 ) -> None:
     if spreads:
-        from datetime import date  # noqa: PLC0415 (a name of its own)
-
         rules = policies.StoredPolicy(date(2020, 1, 1), {"attribution": "session"})
         await policies.set_policy(gate.context, MAIN, rules, actor="test", now=NOON)
     item_id = await _hold(gate, user_id="odd", att_time=time)
 
-    item = await quarantine.get(gate.context, MAIN, item_id)
-    if item.reason == "unreadable_time":
-        pytest.skip("no time at all to the reader")
     released = await _release(gate, item_id)
     await gate.punch("SN1", {"user_id": "1001", "att_time": "2026-06-20 09:00:00"})
     await gate.catch_up()
@@ -258,6 +254,7 @@ async def test_I11_a_bad_item_at_any_place_is_kept_and_its_neighbours_are_stored
         assert (await quarantine.get(gate.context, MAIN, item_id)).raw == bad
 
     assert await _count(gate, schema.punch) == 3
+    assert item_id is not None
     assert (await _release(gate, item_id)).punch_id is not None
     assert await _count(gate, schema.punch) == 4
 

@@ -93,7 +93,7 @@ NO_PUNCH: list[tuple[Any, UnreadableReason, str]] = [
 def test_what_has_not_the_shape_of_a_punch_says_so(
     item: Any, reason: UnreadableReason, detail: str
 ) -> None:
-    assert read(item) == Unreadable(json.dumps(item).encode(), reason, detail)
+    assert read(item)[:3] == (json.dumps(item).encode(), reason, detail)
 
 
 KEPT: list[tuple[Any, UnreadableReason]] = [
@@ -119,8 +119,20 @@ KEPT: list[tuple[Any, UnreadableReason]] = [
 def test_what_has_the_shape_but_cannot_be_read_is_kept_without_a_refusal(
     item: Any, reason: UnreadableReason
 ) -> None:
-    assert read(item) == Unreadable(json.dumps(item).encode(), reason, "")
+    assert read(item)[:3] == (json.dumps(item).encode(), reason, "")
     # a table of literals
+
+
+@pytest.mark.parametrize(
+    ("user", "code"), [("1001", "1001"), (42, "42"), (" 7 ", "7"), ("x" * 65, None), ([], None)]
+)
+@pytest.mark.parametrize("when", ["yesterday", "", None, []])
+def test_whom_an_unreadable_item_speaks_of_is_known_where_it_can_be(
+    user: Any, code: str | None, when: Any
+) -> None:
+    found = read({"user_id": user, "att_time": when})
+    assert isinstance(found, Unreadable)
+    assert found.user_code == code
 
 
 IN_ORDER: list[tuple[Any, UnreadableReason]] = [

@@ -34,8 +34,9 @@ class Buckets:
     filled it by then. Asking changes nothing, and a key that is not there has a full one.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, bound: int = BOUND) -> None:
         self.policy = policy
+        self._bound = bound
         #: How long one token takes to come back.
         self._token_s = policy.window_s / policy.quota
         self._full_at: dict[str, float] = {}
@@ -44,7 +45,7 @@ class Buckets:
         """Take one token; False when there is none."""
         if self.is_spent(key, now):
             return False
-        if key not in self._full_at and len(self._full_at) >= BOUND:
+        if key not in self._full_at and len(self._full_at) >= self._bound:
             self._forget_full(now)
         self._full_at[key] = now + self._full_in_s(key, now) + self._token_s
         return True
@@ -70,5 +71,5 @@ class Buckets:
 
     def _forget_full(self, now: float) -> None:
         self._full_at = {key: at for key, at in self._full_at.items() if at > now}
-        if len(self._full_at) >= BOUND:
+        if len(self._full_at) >= self._bound:
             self._full_at.clear()

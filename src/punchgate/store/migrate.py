@@ -57,7 +57,7 @@ async def migrate(where: Address, now: int) -> str:
     Errors:  StoreOutdated if the database has taken steps that this program does not know.
     """
     if where.dialect == "sqlite":
-        where.path.parent.mkdir(parents=True, exist_ok=True)
+        where.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         await asyncio.to_thread(_migrate_sqlite, where, now)
     else:
         engine = postgres_engine(where)

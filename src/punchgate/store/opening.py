@@ -58,7 +58,7 @@ async def open_store(where: Address, *, is_serving: bool, now: int) -> AsyncIter
 
 def _lock(directory: Path) -> int:
     """Hold a directory until the file that is given back is closed, or the process dies."""
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(directory / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

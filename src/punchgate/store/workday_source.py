@@ -5,7 +5,7 @@ what a day's punches amount to is `domain/workday.py`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, and_, select
@@ -20,6 +20,10 @@ from punchgate.store import policies, schema
 FARTHEST_DAYS: Final = 62
 #: No clock is further from UTC; see `_certain`.
 _WIDEST_OFFSET_S: Final = 14 * 3600
+#: By plain calendar days, what lies further from a date's midnights says nothing about it: the
+#: longest jump of a clock that is on duty, and more rest than a near-duplicate can bridge.
+_MARGIN: Final = timedelta(hours=3)
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (wall times have no zone)
 #: Values bound in one statement; both databases take ten times as many.
 _SLICE: Final = 1_000
 
@@ -46,8 +50,9 @@ def compute(tx: Connection, account: AccountNo, keys: Collection[Key]) -> Comput
     by_rules = rules(tx, account)
     reach = workday.reach(by_rules)
     has_sessions = any(rule.attribution == "session" for rule in by_rules.policies())
+    is_plain = not any(policy.spreads(rule) for rule in by_rules.policies())
     found: dict[Key, list[Workday]] = {key: [] for key in keys}
-    for window in _windows(keys, reach):
+    for window in _windows(keys, None if is_plain else reach):
         codes = _codes(tx, account, window.people)
         lines = _load(tx, account, codes, window.since, window.until)
         for code, person_no in codes.items():
@@ -68,21 +73,25 @@ def slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 class _Window(NamedTuple):
-    """A stretch of dates whose punches are loaded together; half-open."""
+    """A stretch of wall times whose punches are loaded together, from `since` up to `until`."""
 
     first: date
-    since: date
-    until: date
+    since: datetime
+    until: datetime
     people: list[PersonNo]
 
 
-def _windows(keys: Collection[Key], reach: Reach) -> list[_Window]:
+def _windows(keys: Collection[Key], reach: Reach | None) -> list[_Window]:
+    """Lay the dates of the keys out in stretches; without a reach, dates hardly know each other."""
     by_date: dict[date, set[PersonNo]] = {}
     for key in keys:
         by_date.setdefault(date.fromisoformat(key.date), set()).add(key.person_no)
     windows: list[_Window] = []
     for day, people in sorted(by_date.items()):
-        since, until = _moved(day, -reach.before), _moved(day, reach.after + 1)
+        if reach is None:
+            since, until = _moved(day, 0) - _MARGIN, _moved(day, 1) + _MARGIN
+        else:
+            since, until = _moved(day, -reach.before), _moved(day, reach.after + 1)
         if windows and since < windows[-1].until:
             last = windows.pop()
             people |= set(last.people)
@@ -108,7 +117,7 @@ def _certain(
         line, by_rules, since=_instant(since) + _WIDEST_OFFSET_S, day=window.first
     ):
         days *= 2
-        since = _moved(window.since, -days)
+        since = _moved(window.since.date(), -days)
         line = _load(tx, account, {code: person_no}, since, window.until).get(person_no, [])
     return line
 
@@ -130,8 +139,8 @@ def _load(
     tx: Connection,
     account: AccountNo,
     codes: Mapping[str, PersonNo],
-    since: date,
-    until: date,
+    since: datetime,
+    until: datetime,
 ) -> dict[PersonNo, list[DayPunch]]:
     """Load people's punches with wall times from `since` up to, not including, `until`."""
     table, device = schema.punch, schema.device
@@ -158,8 +167,8 @@ def _load(
             )
             .where(
                 table.c.account == account,
-                table.c.punch_id >= punch.first_id_at(_midnight(since)),
-                table.c.punch_id < punch.first_id_at(_midnight(until)),
+                table.c.punch_id >= punch.first_id_at(since),
+                table.c.punch_id < punch.first_id_at(until),
                 table.c.user_code.in_(part),
             )
         )
@@ -179,15 +188,12 @@ def _load(
     return found
 
 
-def _moved(day: date, days: int) -> date:
-    """Give the date some days away, or the end of the calendar: a device may have said that one."""
+def _moved(day: date, days: int) -> datetime:
+    """Give the midnight some days away, or near the end of the calendar: devices say those, too."""
     number = day.toordinal() + days
-    return date.fromordinal(min(max(number, 1), date.max.toordinal()))
+    return datetime.fromordinal(min(max(number, 2), date.max.toordinal() - 1))
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, datetime.min.time())
-
-
-def _instant(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * 86_400
+def _instant(wall_time: datetime) -> int:
+    since = wall_time - _EPOCH
+    return since.days * 86_400 + since.seconds

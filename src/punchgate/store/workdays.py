@@ -10,7 +10,18 @@ from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, Text, cast, delete, func, literal, select, union
+from sqlalchemy import (
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    select,
+    union,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import Date
 
@@ -186,16 +197,7 @@ def keep(
             rows.append(_row(account, key, shown, version, is_present=is_present, now=now))
     _put(tx, rows)
     _count(tx, account, counts)
-    table = schema.workday_stale
-    for each in stale:
-        tx.execute(
-            delete(table).where(
-                table.c.account == each.account,
-                table.c.date == each.date,
-                table.c.person_no == each.person_no,
-                table.c.touch == each.touch,
-            )
-        )
+    _settle(tx, stale)
     return len(rows)
 
 
@@ -264,6 +266,17 @@ def list_of_person(
         )
     )
     return [_kept(row) for row in rows]
+
+
+def _settle(tx: Connection, stale: Sequence[Stale]) -> None:
+    """Take marks away, but for those that were set anew since they were read."""
+    table = schema.workday_stale
+    if stale:
+        gone = delete(table).where(
+            *(table.c[name] == bindparam(f"_{name}") for name in Stale._fields)
+        )
+        values = [{f"_{name}": value for name, value in each._asdict().items()} for each in stale]
+        tx.execute(gone, values)
 
 
 def _stale(tx: Connection, wanted: Select[Any]) -> list[Stale]:

@@ -17,7 +17,6 @@ from punchgate.store.erasure import Held
 from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry
 from punchgate.usecases.context import Context
-from punchgate.wire.event import Reading
 
 __all__ = [
     "Changes",
@@ -236,7 +235,7 @@ def _traces(
 def _speaks_of(context: Context, code: UserCode, item: Held) -> bool:
     reader = context.readers.get(item.transport)
     reading = None if reader is None else reader.read(item.raw)
-    return isinstance(reading, Reading) and reading.user_code == code
+    return reading is not None and reading.user_code == code
 
 
 def _subject(person: Person) -> str:

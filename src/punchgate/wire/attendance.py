@@ -128,15 +128,16 @@ def _read_any(item: dict[str, Any], raw: bytes) -> Reading | Unreadable:
     when: Any = item.get("att_time")
     # Shape before content, for both: a wrong type of the time is told before a user code that is
     # too long.
-    fault = _user_fault(user, raw) or _time_fault(when, raw)
-    if fault is not None:
+    if (fault := _user_fault(user, raw)) is not None:
         return fault
     code = _user_code(user)
+    if (fault := _time_fault(when, raw)) is not None:
+        return fault._replace(user_code=code)
     if code is None:
         return Unreadable(raw, "bad_user_id")
     at = moment.read(when)
     if at is None:
-        return Unreadable(raw, "unreadable_time")
+        return Unreadable(raw, "unreadable_time", user_code=code)
     flags: list[str] = []
     state = _state(item.get("att_state"), flags)
     method = _method(item.get("input_type"), flags)

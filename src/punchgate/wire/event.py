@@ -71,6 +71,8 @@ class Unreadable(NamedTuple):
     raw: bytes
     reason: UnreadableReason
     detail: str = ""
+    #: Whom it speaks of, where that can be read; it is theirs when they are erased.
+    user_code: str | None = None
 
 
 class PunchesSeen(NamedTuple):

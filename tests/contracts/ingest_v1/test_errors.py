@@ -1,12 +1,13 @@
 """The table of errors: every row, byte for byte, with its headers.
 
-Real: the app, the store, its file. A failing commit is a file whose table is gone; a full queue is a
-writer that is held up while ten thousand wait; a fault of ours is a clock that raises.
+Real: the app, the store, its file. A failing commit is a file whose table is gone; a full queue is
+a writer that is held up while ten thousand wait; a fault of ours is a clock that raises.
 """
 
 import asyncio
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -250,7 +251,9 @@ async def test_a_commit_that_fails(stage: Stage) -> None:
 async def test_a_full_queue(stage: Stage) -> None:
     writer, held_up = stage.gateway.context.writer, threading.Event()
     try:
-        tasks = [asyncio.ensure_future(writer.run(lambda _: held_up.wait(60)))]
+        tasks: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(writer.run(lambda _: held_up.wait(60)))
+        ]
         tasks += [asyncio.ensure_future(writer.record([])) for _ in range(QUEUE_BOUND - 1)]
         while writer.waiting < QUEUE_BOUND:
             await asyncio.wait(tasks, timeout=0)

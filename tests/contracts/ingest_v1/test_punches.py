@@ -39,6 +39,8 @@ INVALID_BODY = (
     "invalid_body",
     "The body must be a JSON object or an array of JSON objects in UTF-8.",
 )
+NO_USERS: list[Any] = [{}, [], ["1001"], True, False, 10.5]
+NO_TIMES: list[Any] = [{}, [], [TIME], True]
 ROWS = [
     *[Row(item, INVALID_BODY, "not_an_object") for item in (None, True, 7, 1.5, "1001")],
     *[
@@ -50,7 +52,7 @@ ROWS = [
     ],
     *[
         Row(changed(user_id=user), ("invalid_punch", BAD_USER), "bad_user_id")
-        for user in ({}, [], ["1001"], True, False, 10.5)
+        for user in NO_USERS
     ],
     *[
         Row(item, ("invalid_punch", NO_TIME), "missing_att_time")
@@ -58,7 +60,7 @@ ROWS = [
     ],
     *[
         Row(changed(att_time=time), ("invalid_punch", BAD_TIME), "unreadable_time")
-        for time in ({}, [], [TIME], True)
+        for time in NO_TIMES
     ],
     *[
         Row(changed(user_id=user), None, "bad_user_id")

@@ -4,11 +4,12 @@ The HTTP front door for anything that produces punches. Published in docs/contra
 200 means that the punch is on disk.
 """
 
+from punchgate.contracts.ingest_v1.openapi import describe
 from punchgate.contracts.ingest_v1.routes import Ingest
 from punchgate.contracts.ingest_v1.settings import Settings
 from punchgate.httpkit.edge import App, Edge
 
-__all__ = ["Settings", "build"]
+__all__ = ["Settings", "build", "describe"]
 
 
 def build(edge: Edge, settings: Settings) -> App:

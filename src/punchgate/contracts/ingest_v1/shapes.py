@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Annotated, Any, Final, Literal, NoReturn, get_args
 
 import msgspec
+from msgspec import Meta
 
 from punchgate.contracts.ingest_v1.errors import INVALID_BODY, Refused, batch_too_large
-from punchgate.domain.codes import Direction, VerifyMethod
+from punchgate.domain.codes import Direction, DirectionPolicy, VerifyMethod
 from punchgate.domain.device import SubscriptionStatus
 from punchgate.usecases.punches import Receipt
 from punchgate.wire import attendance
@@ -27,6 +28,63 @@ _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder()
 #: The whole answer to a punch.
 OK: Final = b'{"ok":true}'
+
+
+Status = Literal["recorded", "duplicate", "quarantined"]
+#: What may become of an item.
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+
+
+class Punch(msgspec.Struct):
+    """One punch as a client sends it; names that are not listed are kept with its bytes.
+
+    For those who read the contract: `wire/attendance.py` reads the punch, and takes far more.
+    """
+
+    user_id: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | int,
+        Meta(description="Code of the person on the device."),
+    ]
+    att_time: Annotated[
+        str | int | float,
+        Meta(description="Wall time of the device, time with offset, or Unix time."),
+    ]
+    att_state: Annotated[
+        int | str | None, Meta(description="Direction: a code of the device's map, or a name.")
+    ] = None
+    input_type: Annotated[
+        int | str | None, Meta(description="How the person was recognised: a code of the map.")
+    ] = None
+    location: Annotated[
+        dict[str, Any] | str | None,
+        Meta(description="Object with `lat` and `lng`, GeoJSON point, or `latitude,longitude`."),
+    ] = None
+    temperature: Annotated[
+        float | str | None, Meta(description="Degrees Celsius, 20.0 to 50.0.")
+    ] = None
+    mask: Annotated[bool | int | None, Meta(description="Whether a face mask was worn.")] = None
+    work_code: Annotated[str | int | None, Meta(description="Passed through.")] = None
+    photo: Annotated[str | None, Meta(description="JPEG in base64; not kept yet.")] = None
+
+
+class Done(msgspec.Struct):
+    """The answer to a heartbeat and to a single punch."""
+
+    ok: Annotated[bool, Meta(extra_json_schema={"const": True})]
+
+
+class Error(msgspec.Struct):
+    """What went wrong; `code` is stable, `message` is a sentence for people."""
+
+    code: str
+    message: str
+
+
+class Failure(msgspec.Struct):
+    """The one form of every error."""
+
+    ok: Annotated[bool, Meta(extra_json_schema={"const": False})]
+    error: Error
 
 
 class Validity(msgspec.Struct):
@@ -73,7 +131,7 @@ class Configuration(msgspec.Struct):
     offline_after_s: int
     directions: dict[str, Direction] = msgspec.field(name="att_state")
     verify_methods: dict[str, VerifyMethod] = msgspec.field(name="input_type")
-    direction_policy: str
+    direction_policy: DirectionPolicy
     limits: Limits
     subscription: Subscription
     version: int
@@ -83,7 +141,7 @@ class Item(msgspec.Struct, omit_defaults=True):
     """One entry of a batch's answer."""
 
     ok: bool
-    status: str
+    status: Status
     punch_id: str | None = None
     flags: list[str] | None = None
     reason: str | None = None

@@ -6,10 +6,10 @@ Names and their order are the published ones; nothing here decides what a day am
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from punchgate.contracts.report_v1.errors import invalid
 from punchgate.domain import workday
@@ -37,6 +37,28 @@ _EVENTS: Final[Mapping[str | None, Literal["entry", "exit", "general"]]] = {
     "out": "exit",
     None: "general",
 }
+
+
+_Day = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+
+
+class Parameters(msgspec.Struct):
+    """The query, for those who read the contract; `read` below reads it, with better sentences."""
+
+    start_date: Annotated[_Day, Meta(description="The first day, included.")]
+    end_date: Annotated[_Day, Meta(description="The last day, included.")]
+    user_id: Annotated[int | UnsetType, Meta(description="Our number of one person.")] = UNSET
+    custom_id: Annotated[str | UnsetType, Meta(description="Your own id of one person.")] = UNSET
+    page: Annotated[int, Meta(ge=1, le=LAST_PAGE, description="Which page.")] = 1
+    limit: Annotated[int, Meta(ge=1, le=MOST_ROWS, description="Rows of it.")] = DEFAULT_ROWS
+
+
+class Failure(msgspec.Struct):
+    """The one form of every error; `code` is the HTTP status."""
+
+    success: Annotated[bool, Meta(extra_json_schema={"const": False})]
+    error: str
+    code: int
 
 
 class DateRange(msgspec.Struct):
