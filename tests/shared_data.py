@@ -1,4 +1,7 @@
-"""Where the published samples and cases stand when they are laid beside the checkout; absent on a user's machine."""
+"""Where published samples and cases stand when they are laid beside the checkout.
+
+They are absent on a user's machine; whoever needs them skips then.
+"""
 
 from pathlib import Path
 

@@ -101,10 +101,10 @@ class Ingest(_Section):
     """Requests that one device may send within the window, evenly refilled; 0 is no limit."""
 
     rate_window_s: Seconds = 60
-    """Length of that window, and of the one for failed requests, in seconds."""
+    """Length of that window, in seconds."""
 
     fail_requests: Count = 1_200
-    """Failed requests (400, 401, 404) that one address may send in the window; 0 is no limit."""
+    """Failed requests (400, 401, 404) that one address may send in 60 s; 0 is no limit."""
 
     body_max_bytes: Annotated[int, Field(ge=1_024)] = 1_048_576
     """Largest request body, in bytes; a longer one is refused before it is read."""

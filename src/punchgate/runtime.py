@@ -29,7 +29,7 @@ def every(interval_s: float, act: Callable[[], Awaitable[object]]) -> Callable[[
     async def run() -> None:
         while True:
             await act()
-            await asyncio.sleep(interval_s)  # noqa: ASYNC110 (a pause; nothing is waited for)
+            await asyncio.sleep(interval_s)
 
     return run
 
@@ -38,7 +38,7 @@ def paced(act: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[None]]:
     """Make the run of a worker that says after each act how many seconds to rest."""
 
     async def run() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 (a pause; nothing is waited for)
             await asyncio.sleep(await act())
 
     return run

@@ -49,7 +49,7 @@ def _plans(tx: Connection, ask: Any) -> list[str]:
     finally:
         event.remove(tx, "before_cursor_execute", listen)
     plans = []
-    for statement, values in tuple(sent):  # noqa: PERF101 (explaining sends more)
+    for statement, values in tuple(sent):
         if statement.lstrip().startswith(("SELECT", "WITH")):
             explained = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             plans += [row[3] for row in explained]

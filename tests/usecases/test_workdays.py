@@ -94,6 +94,27 @@ async def test_rows_follow_the_rules_whenever_these_change(
         assert await _kept(gate) == await histories.from_scratch(gate)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", histories.RULES)
+async def test_a_day_computed_alone_is_what_it_is_among_all_the_others(
+    tmp_path: Path, name: str, seed: int
+) -> None:
+    """What is loaded for a single day must be enough for it."""
+    async with gateway.open(tmp_path) as gate:
+        await gate.add_device("SN1", zone="Europe/Berlin")
+        await _set_rules(gate, name)
+        await gate.punch("SN1", *histories.history(seed + 20, name))
+        scratch = await histories.from_scratch(gate)
+        stale = await gate.context.database.read(partial(rows.next_stale, limit=1000))
+        for each in stale:
+            alone = await gate.context.database.read(
+                partial(rows.compute, account=MAIN, keys=[each.key])
+            )
+            whole = [day for number, day in scratch.get(each.date, []) if number == each.person_no]
+            assert list(alone[each.key]) == whole, each
+
+
 async def test_a_pass_rests_longer_while_punches_wait(tmp_path: Path) -> None:
     async with gateway.open(tmp_path) as gate:
         assert await workdays.refresh(gate.context, gate.clock) == workdays.IDLE_S

@@ -41,6 +41,7 @@ WITHOUT_ACCOUNT: Final = {
     "keys.find_anywhere": "the account follows from the key",
     "keys.note_uses": "one batch for all accounts; each row names its own",
     "presence.write": "one batch for all accounts; each row names its own",
+    "quarantine.prune": "upkeep goes through all accounts; each row names its own",
     "workdays.count_stale": "a figure of the installation",
     "workdays.next_stale": "the worker takes whatever waits longest, of any account",
 }

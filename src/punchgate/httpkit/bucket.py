@@ -39,27 +39,30 @@ class Buckets:
         self._bound = bound
         #: How long one token takes to come back.
         self._token_s = policy.window_s / policy.quota
+        self._longest_s = policy.window_s + _SLACK_S
         self._full_at: dict[str, float] = {}
 
     def take(self, key: str, now: float) -> bool:
         """Take one token; False when there is none."""
-        if self.is_spent(key, now):
-            return False
-        if key not in self._full_at and len(self._full_at) >= self._bound:
+        full_at = self._full_at.get(key)
+        if full_at is None and len(self._full_at) >= self._bound:
             self._forget_full(now)
-        self._full_at[key] = now + self._full_in_s(key, now) + self._token_s
+        full_at = now if full_at is None or full_at < now else full_at
+        if full_at + self._token_s > now + self._longest_s:
+            return False
+        self._full_at[key] = full_at + self._token_s
         return True
 
     def is_spent(self, key: str, now: float) -> bool:
         """Say whether a key has no token left, without taking one."""
-        return self._full_in_s(key, now) + self._token_s > self.policy.window_s + _SLACK_S
+        return self._full_in_s(key, now) + self._token_s > self._longest_s
 
     def describe(self, key: str, now: float) -> str:
         """Write the value of `RateLimit`: what is left, and the seconds until it is full."""
         full_in_s = self._full_in_s(key, now)
-        left = int((self.policy.window_s - full_in_s + _SLACK_S) / self._token_s)
-        full_in = max(0, ceil(full_in_s - _SLACK_S))
-        return f'"{self.policy.name}";r={min(left, self.policy.quota)};t={full_in}'
+        left = min(int((self._longest_s - full_in_s) / self._token_s), self.policy.quota)
+        full_in = ceil(full_in_s - _SLACK_S) if full_in_s else 0
+        return f'"{self.policy.name}";r={left};t={full_in}'
 
     def wait_s(self, key: str, now: float) -> int:
         """Say after how many whole seconds there is a token again, at least 1."""

@@ -7,7 +7,7 @@ pool. Writing is `writer.py`'s alone.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 #: More threads only queue for the interpreter; four keep a slow report from holding up quick ones.
 READERS: Final = 4
+#: Values bound in one statement; both databases take ten times as many.
+SLICE: Final = 1_000
 #: How long a connection waits for another process's short write (the command line's).
 BUSY_TIMEOUT_MS: Final = 5_000
 #: What says that PostgreSQL cannot be asked. While it connects, SQLAlchemy hands on what the driver
@@ -76,6 +78,12 @@ def address(url: str) -> Address:
         plain = make_url(url).set(drivername="postgresql")
         return Address("postgresql", plain.render_as_string(hide_password=False))
     raise ValueError(f"{name} is not a database that we keep punches in: use sqlite or postgresql.")
+
+
+def slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a list into parts that one statement can bind."""
+    for start in range(0, len(items), SLICE):
+        yield items[start : start + SLICE]
 
 
 class Database(Protocol):

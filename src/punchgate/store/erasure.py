@@ -16,6 +16,7 @@ from punchgate.domain.ids import AccountNo, PersonNo, QuarantineId, UserCode
 from punchgate.domain.person import Person
 from punchgate.domain.punch import Transport
 from punchgate.store import schema, workdays
+from punchgate.store.database import slices
 
 _PUNCH: Final = schema.punch
 _EVENT: Final = schema.event
@@ -93,7 +94,7 @@ def held(tx: Connection, account: AccountNo) -> Iterator[Held]:
 
 def erase_held(tx: Connection, account: AccountNo, ids: Sequence[QuarantineId]) -> None:
     """Take items out of quarantine for good."""
-    for some in _slices(ids):
+    for some in slices(ids):
         tx.execute(
             delete(_QUARANTINE).where(
                 _QUARANTINE.c.account == account, _QUARANTINE.c.quarantine_id.in_(some)
@@ -147,8 +148,3 @@ def _punches(account: AccountNo, code: UserCode) -> tuple[Any, ...]:
 
 def _of_person(table: Table, account: AccountNo, no: PersonNo) -> tuple[Any, ...]:
     return table.c.account == account, table.c.person_no == no
-
-
-def _slices(ids: Sequence[QuarantineId]) -> Iterator[Sequence[QuarantineId]]:
-    for start in range(0, len(ids), _SLICE):
-        yield ids[start : start + _SLICE]

@@ -4,9 +4,9 @@ Answers for loading enough and no more. Which days are stale and how rows are ke
 what a day's punches amount to is `domain/workday.py`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
@@ -15,6 +15,7 @@ from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.domain.policy import Rules
 from punchgate.domain.workday import DayPunch, Reach, Workday
 from punchgate.store import policies, schema
+from punchgate.store.database import slices
 
 #: How far back a chain of sessions is followed before it is taken to begin there.
 FARTHEST_DAYS: Final = 62
@@ -23,9 +24,7 @@ _WIDEST_OFFSET_S: Final = 14 * 3600
 #: By plain calendar days, what lies further from a date's midnights says nothing about it: the
 #: longest jump of a clock that is on duty, and more rest than a near-duplicate can bridge.
 _MARGIN: Final = timedelta(hours=3)
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (wall times have no zone)
-#: Values bound in one statement; both databases take ten times as many.
-_SLICE: Final = 1_000
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 class Key(NamedTuple):
@@ -64,12 +63,6 @@ def compute(tx: Connection, account: AccountNo, keys: Collection[Key]) -> Comput
                 if key in found:
                     found[key].append(day)
     return found
-
-
-def slices(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Cut a list into parts that one statement can bind."""
-    for start in range(0, len(items), _SLICE):
-        yield items[start : start + _SLICE]
 
 
 class _Window(NamedTuple):
@@ -195,5 +188,4 @@ def _moved(day: date, days: int) -> datetime:
 
 
 def _instant(wall_time: datetime) -> int:
-    since = wall_time - _EPOCH
-    return since.days * 86_400 + since.seconds
+    return (wall_time.toordinal() - _EPOCH) * 86_400 + wall_time.hour * 3600

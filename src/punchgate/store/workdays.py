@@ -28,7 +28,8 @@ from sqlalchemy.types import Date
 from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.domain.workday import Workday
 from punchgate.store import schema
-from punchgate.store.workday_source import Computed, Key, compute, rules, slices
+from punchgate.store.database import slices
+from punchgate.store.workday_source import Computed, Key, compute, rules
 
 __all__ = [
     "Computed",

@@ -1,7 +1,7 @@
 """Who has been heard from: devices, and serials that nobody has claimed.
 
-In memory, flushed in batches. A heartbeat is never a row. What is lost when a process dies is at most the last flush interval of
-"last seen".
+In memory, flushed in batches: a heartbeat is never a row. What is lost when a process dies is at
+most the last flush interval of "last seen".
 """
 
 from dataclasses import dataclass

@@ -13,6 +13,7 @@ import pytest
 from tests.contracts.ingest_v1.conftest import OK, PUNCH, Stage
 
 
+@pytest.mark.slow
 async def test_I3_a_thousand_posts_at_once_are_one_row_and_one_event(stage: Stage) -> None:
     answers = await asyncio.gather(*(stage.post(PUNCH) for _ in range(1_000)))
     assert all((answer.status, answer.body) == (200, OK) for answer in answers)
