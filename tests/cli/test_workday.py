@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_read_ends_with_2_and_a_sentence(
     result = compute(tmp_path, content)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert sentence in result.stderr.replace("\n", " ")
+    assert sentence.strip() in " ".join(result.stderr.split())
 
 
 def test_bytes_that_are_no_text_are_no_json(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_are_no_json(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
     result = run(str(tmp_path / "absent.json"))
     assert result.exit_code == 2
-    assert "No such file or directory" in result.stderr.replace("\n", " ")
+    assert "No such file or directory" in " ".join(result.stderr.split())
 
 
 def test_help_says_how_it_ends() -> None:

@@ -11,6 +11,7 @@ from punchgate.domain.codes import DEFAULT_DIRECTIONS
 from punchgate.domain.device import Device
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
+from punchgate.reports import summary
 from punchgate.store import installation
 from punchgate.usecases import accounts, audit, devices
 from punchgate.usecases.devices import Changes, New
@@ -392,3 +393,14 @@ async def test_a_call_from_before_the_claim_does_not_bring_the_stranger_back(
     await gate.add_device("SN9")
     await gate.context.presence.flush(gate.context.writer, now=NOON)
     assert await devices.list_unclaimed(gate.context) == []
+
+
+async def test_another_direction_policy_has_its_days_computed_again(gate: Gateway) -> None:
+    await gate.add_device("SN1")
+    times = ("08:00:00", "12:00:00")
+    await gate.punch("SN1", *({"user_id": "1", "att_time": f"2026-06-20 {at}"} for at in times))
+    await gate.catch_up()
+    await _set(gate, "sn1", direction_policy="alternate")
+    query = summary.Query(date(2026, 6, 20), date(2026, 6, 20), None, None, 1, 20)
+    page = await summary.read(gate.context.database, MAIN, query)
+    assert [each.side for each in page.rows[0].day.activities] == ["in", "out"]

@@ -23,7 +23,7 @@ from punchgate.domain.codes import (
 from punchgate.domain.device import Device, Engine, is_device_id, is_serial
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
-from punchgate.store import devices
+from punchgate.store import devices, workdays
 from punchgate.store.database import Connection
 from punchgate.store.devices import Unclaimed
 from punchgate.usecases import audit
@@ -45,6 +45,8 @@ __all__ = [
     "set_device",
 ]
 
+#: Before every punch that is no quarantined one.
+_FIRST_DAY: Final = date(2000, 1, 1)
 #: Devices of one page, and serials of one list.
 MOST: Final = 1_000
 #: Raw codes are bytes or small numbers in every protocol; this only keeps nonsense out.
@@ -170,6 +172,9 @@ async def set_device(
             return before
         after = replace(after, version=before.version + 1)
         devices.put(tx, account, after)
+        if after.direction_policy != before.direction_policy:
+            # Directions are judged anew whenever a day is computed, by the policy of today.
+            workdays.mark_stale(tx, account, _FIRST_DAY)
         entry = Entry(now, actor, "device.set", _subject(after), _facts(before), _facts(after))
         audit.note(tx, account, entry)
         return after
