@@ -46,6 +46,11 @@ class MemoryWriter:
         return await self._real.run(work)
 
     @property
+    def rows(self) -> int:
+        """Nothing is ever committed."""
+        return 0
+
+    @property
     def waiting(self) -> int:
         """Nobody ever waits."""
         return 0

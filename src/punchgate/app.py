@@ -51,13 +51,17 @@ class Running:
 
 
 @asynccontextmanager
-async def open_context(settings: Settings, *, serving: bool = False) -> AsyncIterator[Context]:
+async def open_context(
+    settings: Settings, *, serving: bool = False, may_create: bool = True
+) -> AsyncIterator[Context]:
     """Open everything that verbs need, for one command or for a server.
 
-    Errors:  StoreOutdated, StoreUnsafe, StoreUnavailable.
+    Errors:  StoreOutdated, StoreUnsafe, StoreUnavailable; NotFound for data that may not be made.
     """
     where = database.address(settings.database_url)
-    async with open_store(where, is_serving=serving, now=now()) as store:
+    async with open_store(
+        where, is_serving=serving, now=now(), may_create=may_create
+    ) as store:
         yield Context(
             database=store.database,
             writer=store.writer,

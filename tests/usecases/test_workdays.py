@@ -115,17 +115,27 @@ async def test_a_day_computed_alone_is_what_it_is_among_all_the_others(
             assert list(alone[each.key]) == whole, each
 
 
-async def test_a_pass_rests_longer_while_punches_wait(tmp_path: Path) -> None:
+async def test_a_pass_computes_what_is_stale_and_rests_a_little(tmp_path: Path) -> None:
     async with gateway.open(tmp_path) as gate:
         assert await workdays.refresh(gate.context, gate.clock) == workdays.IDLE_S
         await gate.add_device("SN1")
         await gate.punch("SN1", {"user_id": "1", "att_time": "2026-06-20 09:00:00"})
 
-        rest_s = await workdays.refresh(gate.context, gate.clock)
-
-        assert rest_s > 0
-        assert workdays.BUSY_SHARE > workdays.QUIET_SHARE
+        assert await workdays.refresh(gate.context, gate.clock) > 0
         assert await gate.context.database.read(rows.count_stale) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "punches", "rest"),
+    [
+        (0.2, 0, 0.1),
+        (0.2, 60, 0.1),  # 300 a second: an ordinary morning
+        (0.2, 61, 3.8),  # a burst: punches first, whoever asks for a day computes it
+        (0.0, 1, 0.0),
+    ],
+)
+def test_days_make_way_for_a_burst_of_punches(seconds: float, punches: int, rest: float) -> None:
+    assert workdays.rest_s(seconds, punches) == pytest.approx(rest)
 
 
 async def test_a_pass_computes_no_more_days_than_it_may(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 A capture is a text file with one upload on a line: `{"serial": …, "body": …}`. The body is what the
 device posted, a punch object or an array of them, as JSON or as the text itself. Feeding a capture
-in twice is harmless.
+in twice is harmless. What a line means is read by `usecases/captures.py`.
 """
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the line; it has no noun."""
-    command(app, "replay")(replay)
+    command(app, "replay", creates=True)(replay)
 
 
 def replay(
@@ -47,30 +46,27 @@ def replay(
 
 
 async def _feed(s: "Session", file: Path) -> "Tally":
+    from punchgate.domain.error import Invalid
     from punchgate.usecases import captures
 
-    with output.progress("uploads") as count:
-        return await captures.feed(s.context, _uploads(file), now=s.now, on_upload=count)
+    fed = 0
+    with output.progress("uploads") as show:
+
+        def count(uploads: int) -> None:
+            nonlocal fed
+            fed += uploads
+            show(uploads)
+
+        try:
+            return await captures.feed(s.context, _uploads(file), now=s.now, on_upload=count)
+        except Invalid as error:
+            raise Invalid(f"{error} Uploads fed in before it: {fed}.") from error
 
 
 def _uploads(file: Path) -> "Iterator[Upload]":
-    from punchgate.usecases.captures import Upload
+    from punchgate.usecases import captures
 
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                serial, body = _read(line, number)
-                yield Upload(serial, body)
-
-
-def _read(line: str, number: int) -> tuple[str, str]:
-    from punchgate.domain.error import Invalid
-
-    try:
-        said: Any = json.loads(line)
-    except ValueError as error:
-        raise Invalid(f"Line {number} of the capture is not JSON.") from error
-    if not isinstance(said, dict) or not isinstance(said.get("serial"), str) or "body" not in said:
-        raise Invalid(f'Line {number} of the capture is not {{"serial": …, "body": …}}.')
-    body = said["body"]
-    return said["serial"], body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+                yield captures.read(line, number)

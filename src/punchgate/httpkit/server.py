@@ -44,6 +44,38 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class _Gathering:
+    """A transport that writes once per turn of the loop what was written to it in pieces.
+
+    uvicorn writes head and body apart: two system calls, and a receiver that is woken for half an
+    answer. Together they took a third of the time of a punch answered from memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> None:
+        """Take a piece; it goes out at the end of this turn."""
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(piece)
+
+    def close(self) -> None:
+        """Write what waits, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        pieces, self._pieces = self._pieces, []
+        if pieces:
+            self._transport.write(b"".join(pieces))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class _Protocol(HttpToolsProtocol):
     """Bounds the line and headers of a request, which httptools keeps however long they grow.
 
@@ -55,6 +87,9 @@ class _Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._is_in_head = False
         self._read_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]  # is one
 
     def on_message_begin(self) -> None:
         self._is_in_head, self._read_bytes = True, 0

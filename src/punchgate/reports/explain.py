@@ -6,7 +6,7 @@ Everything shown is read from the store or derived again from what is there; not
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -158,8 +158,10 @@ def _workday(tx: Connection, found: Punch) -> Step:
     person = people.find(tx, found.account, found.user_code)
     number = PersonNo(0) if person is None else person.no
     shown = localtime.as_wall(found.at + found.utc_offset_s).date()
-    ordinals = range(-_DAYS_AROUND, _DAYS_AROUND + 1)
-    dates = [type(shown).fromordinal(shown.toordinal() + step).isoformat() for step in ordinals]
+    # A released punch may have the first or the last date that there is.
+    first = max(shown.toordinal() - _DAYS_AROUND, date.min.toordinal())
+    last = min(shown.toordinal() + _DAYS_AROUND, date.max.toordinal())
+    dates = [date.fromordinal(each).isoformat() for each in range(first, last + 1)]
     computed = workdays.compute(tx, found.account, [Key(each, number) for each in dates])
     for key, days in computed.items():
         for day in days:

@@ -20,7 +20,11 @@ MOST: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One punch with who made it; None for a code whose person is gone."""
+    """One punch with who made it.
+
+    Whoever punches is a person from the same transaction on, and erasing one takes the punches
+    along; None would be a store that somebody else has changed.
+    """
 
     punch: Punch
     person: Person | None

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
+from punchgate.store import error as errors
 from punchgate.store.error import StoreUnavailable
 
 __all__ = [
@@ -118,14 +119,16 @@ class SqliteDatabase:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read on a thread of our own; see `Database`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, self._read, work)
+        except (DBAPIError, sqlite3.Error) as error:
+            errors.note(error)
+            raise StoreUnavailable("The database file cannot be read.") from error
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        try:
-            with self._engine.connect() as tx:
-                return work(tx)
-        except (DBAPIError, sqlite3.Error) as error:
-            raise StoreUnavailable("The database file cannot be read.") from error
+        with self._engine.connect() as tx:
+            return work(tx)
 
     async def close(self) -> None:
         """Let reads that run come to their end, then close."""
@@ -149,6 +152,7 @@ class PostgresDatabase:
                 )
                 return await connection.run_sync(work)
         except POSTGRES_ERRORS as error:
+            errors.note(error)
             raise StoreUnavailable("PostgreSQL cannot be asked.") from error
 
     async def close(self) -> None:
@@ -160,7 +164,8 @@ def sqlite_engine(path: Path, *, is_read_only: bool, size: int = 1) -> Engine:
     """Make an engine whose transactions are exactly the ones that we begin.
 
     `sqlite3` opens transactions by itself, late, and not before a read; two reads of a report would
-    then see two different stores. So the driver is told to keep out of it, and BEGIN is ours.
+    then see two different stores. So the driver is told to keep out of it, and BEGIN is ours. What
+    is bound to a statement stays out of the texts of errors: those reach the log.
     """
 
     def connect() -> sqlite3.Connection:
@@ -177,7 +182,12 @@ def sqlite_engine(path: Path, *, is_read_only: bool, size: int = 1) -> Engine:
         return db
 
     engine = create_engine(
-        "sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=size, max_overflow=0
+        "sqlite+pysqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        hide_parameters=True,
     )
     opening = "BEGIN" if is_read_only else "BEGIN IMMEDIATE"
 
@@ -196,5 +206,6 @@ def postgres_engine(where: Address, **options: Any) -> AsyncEngine:
         max_overflow=READERS,
         pool_timeout=5,
         connect_args={"server_settings": {"synchronous_commit": "on"}, "timeout": 5},
+        hide_parameters=True,
         **options,
     )

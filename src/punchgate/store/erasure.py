@@ -63,7 +63,8 @@ def erase(tx: Connection, account: AccountNo, person: Person) -> None:
     """Take away a person's punches and days and blank their events.
 
     The order matters: the permission comes first and goes last, so that it never outlives the
-    transaction.
+    transaction. On SQLite the freed bytes are zeroed (`secure_delete`); a copy stays in the
+    write-ahead log until that is folded into the file and written over, or the server stops.
     """
     permission = {"account": account, "user_code": person.code}
     tx.execute(insert(_REMOVAL).values(permission))

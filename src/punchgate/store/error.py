@@ -1,6 +1,14 @@
 """What can go wrong with the store itself; everything else is a use case's error."""
 
+import errno
+import os
+from typing import Final
+
+from punchgate import telemetry
 from punchgate.domain.error import PunchgateError
+
+#: SQLSTATEs of this class are told with the value at fault in their text.
+_OF_VALUES: Final = "22"
 
 
 class StoreUnavailable(PunchgateError):
@@ -25,3 +33,34 @@ class StoreOutdated(PunchgateError):
     """The tables are older or newer than this program; `punchgate db migrate` helps with older."""
 
     slug = "store.outdated"
+
+
+def note(cause: BaseException | None) -> None:
+    """Write the line of one failure of the database: the driver's error, its code and its words.
+
+    What was asked, with which values and of which address is left out. For the event loop's thread,
+    once per failure however many callers hear of it.
+    """
+    driver = getattr(cause, "orig", None) or cause
+    # SQLAlchemy's asyncpg wraps what the driver raised once more.
+    driver = getattr(driver, "__cause__", None) or driver
+    state, reason = _words(driver)
+    telemetry.say(
+        "store.failed",
+        "error",
+        slug=StoreUnavailable.slug,
+        error=type(driver).__name__,
+        state=state,
+        reason=reason,
+    )
+
+
+def _words(error: BaseException | None) -> tuple[str | None, str]:
+    if isinstance(error, OSError):
+        # Its own text names the address that did not answer.
+        number = error.errno or 0
+        return errno.errorcode.get(number), os.strerror(number) if number else ""
+    state = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None)
+    if error is None or not error.args or (state or "").startswith(_OF_VALUES):
+        return state, ""
+    return state, str(error.args[0]).partition("\n")[0]

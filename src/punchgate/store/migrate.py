@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine, sqlite_engine
+from punchgate.store import error as errors
 from punchgate.store.error import StoreOutdated, StoreUnavailable
 
 _STEPS: Final = Path(__file__).parent / "migrations"
@@ -39,12 +40,17 @@ async def current(where: Address) -> str | None:
     if where.dialect == "sqlite":
         if not where.path.exists():
             return None
-        return await asyncio.to_thread(_current_sqlite, where)
+        try:
+            return await asyncio.to_thread(_current_sqlite, where)
+        except (DBAPIError, sqlite3.Error) as error:
+            errors.note(error)
+            raise StoreUnavailable(f"{where.path} cannot be read as a database.") from error
     engine = postgres_engine(where)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_current)
     except POSTGRES_ERRORS as error:
+        errors.note(error)
         raise StoreUnavailable("PostgreSQL cannot be asked.") from error
     finally:
         await engine.dispose()
@@ -76,6 +82,8 @@ async def ensure_current(where: Address) -> None:
     Errors: StoreOutdated.
     """
     found = await current(where)
+    if found is not None and not _is_known(found):
+        raise _newer(found)
     if found != newest():
         raise StoreOutdated(
             f"The database is at step {found or 'none'}, this program needs {newest()}."
@@ -103,8 +111,6 @@ def _current_sqlite(where: Address) -> str | None:
     try:
         with engine.connect() as connection:
             return _current(connection)
-    except (DBAPIError, sqlite3.Error) as error:
-        raise StoreUnavailable(f"{where.path} cannot be read as a database.") from error
     finally:
         engine.dispose()
 
@@ -120,10 +126,18 @@ def _upgrade(connection: Connection, now: int) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise StoreOutdated(
-            f"The database is at step {_current(connection)}, which this program does not know."
-            " Run a newer one."
-        ) from error
+        raise _newer(_current(connection)) from error
+
+
+def _is_known(step: str) -> bool:
+    scripts = ScriptDirectory.from_config(_config())
+    return any(known.revision == step for known in scripts.walk_revisions())
+
+
+def _newer(step: str | None) -> StoreOutdated:
+    return StoreOutdated(
+        f"The database is at step {step}, which this program does not know. Run a newer program."
+    )
 
 
 def _config() -> Config:

@@ -12,7 +12,7 @@ from punchgate.store import schema
 def people(
     tx: Connection, account: AccountNo, numbers: Collection[PersonNo]
 ) -> dict[PersonNo, Person]:
-    """Give people by their numbers; whoever was erased is not among them."""
+    """Give people by their numbers, at most a page of them; whoever was erased has no name."""
     table = schema.person
     rows = tx.execute(
         select(table).where(table.c.account == account, table.c.person_no.in_(numbers))
@@ -31,7 +31,7 @@ def people(
 
 
 def devices(tx: Connection, account: AccountNo, ids: Collection[DeviceId]) -> dict[DeviceId, str]:
-    """Give the text to show for each device: its name, else its serial."""
+    """Give the text to show for each of a page's devices: its name, else its serial."""
     table = schema.device
     rows = tx.execute(
         select(table.c.device_id, table.c.name, table.c.serial).where(

@@ -3,6 +3,7 @@
 Functions here take an address, because there is no transaction yet.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import AsyncIterator
@@ -10,6 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlalchemy.engine import make_url
+
+from punchgate.domain.error import NotFound
 from punchgate.store import migrate
 from punchgate.store.database import Address, Database, open_database
 from punchgate.store.error import StoreUnsafe
@@ -26,17 +30,23 @@ class Store(NamedTuple):
 
 
 @asynccontextmanager
-async def open_store(where: Address, *, is_serving: bool, now: int) -> AsyncIterator[Store]:
-    """Open the store and close it in the end; an empty one gets its tables.
+async def open_store(
+    where: Address, *, is_serving: bool, now: int, may_create: bool = True
+) -> AsyncIterator[Store]:
+    """Open the store and close it in the end; an empty one gets its tables if `may_create`.
 
     A server on SQLite also brings older tables up to date, and holds the data directory for itself:
     a second server on one file gains nothing and would be a second checkpointer.
 
-    Errors:  StoreOutdated, StoreUnsafe.
+    Errors:  StoreOutdated, StoreUnsafe; NotFound for an empty one that may not be created;
+             NotADirectoryError.
     """
+    _ensure_directory(where)
     lock = _lock(where.path.parent) if where.dialect == "sqlite" and is_serving else None
     try:
         found = await migrate.current(where)
+        if found is None and not may_create:
+            raise NotFound(_nothing(where))
         if found is None or (where.dialect == "sqlite" and is_serving):
             await migrate.migrate(where, now)
         await migrate.ensure_current(where)
@@ -54,6 +64,23 @@ async def open_store(where: Address, *, is_serving: bool, now: int) -> AsyncIter
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def _ensure_directory(where: Address) -> None:
+    if where.dialect == "sqlite" and where.path.parent.exists() and not where.path.parent.is_dir():
+        raise NotADirectoryError(
+            errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(where.path.parent)
+        )
+
+
+def _nothing(where: Address) -> str:
+    if where.dialect == "sqlite":
+        return (
+            f"There is no data in {where.path.parent}. It holds no {where.path.name}: name the right"
+            " directory, or make one there with `punchgate db migrate`."
+        )
+    # Without the password.
+    return f"There is no data in {make_url(where.url)!r}. Make it with `punchgate db migrate`."
 
 
 def _lock(directory: Path) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from punchgate.domain.ids import AccountNo, PersonNo, UserCode
 from punchgate.domain.person import Person
 from punchgate.store import schema
+from punchgate.store.database import slices
 
 _PERSON: Final = schema.person
 
@@ -49,11 +50,14 @@ def find_custom_id(tx: Connection, account: AccountNo, custom_id: str) -> Person
 def find_codes(
     tx: Connection, account: AccountNo, codes: Collection[UserCode]
 ) -> dict[UserCode, Person]:
-    """Give those of these user codes that have a person; a slice's worth of codes at most."""
-    rows = tx.execute(
-        select(_PERSON).where(_PERSON.c.account == account, _PERSON.c.user_code.in_(codes))
-    )
-    return {UserCode(row.user_code): _person(row) for row in rows}
+    """Give those of these user codes that have a person."""
+    found: dict[UserCode, Person] = {}
+    for some in slices(sorted(codes)):
+        rows = tx.execute(
+            select(_PERSON).where(_PERSON.c.account == account, _PERSON.c.user_code.in_(some))
+        )
+        found.update((UserCode(row.user_code), _person(row)) for row in rows)
+    return found
 
 
 def list_people(tx: Connection, account: AccountNo, *, after: PersonNo, limit: int) -> list[Person]:

@@ -40,15 +40,20 @@ def find_of_punch(tx: Connection, account: AccountNo, punch_id: PunchId) -> Quar
     return None if row is None else _item(row)
 
 
-def decide(tx: Connection, account: AccountNo, item: Quarantined) -> None:
-    """Write what was decided of an item."""
-    tx.execute(
+def decide(tx: Connection, account: AccountNo, item: Quarantined) -> bool:
+    """Write what was decided of an item; False when it is not open any more: the first stands."""
+    decided = tx.execute(
         update(_ITEM)
-        .where(_ITEM.c.account == account, _ITEM.c.quarantine_id == item.id)
+        .where(
+            _ITEM.c.account == account,
+            _ITEM.c.quarantine_id == item.id,
+            _ITEM.c.state == "open",
+        )
         .values(
             state=item.state, decided_at=item.decided_at, note=item.note, punch_id=item.punch_id
         )
     )
+    return decided.rowcount == 1
 
 
 def prune(tx: Connection, bound: int = BOUND) -> int:

@@ -17,6 +17,7 @@ quarantine and its neighbours are stored (docs/decisions/0002-acknowledge-after-
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -59,6 +60,11 @@ class Writer(Protocol):
         """How many requests wait for a commit."""
         ...
 
+    @property
+    def rows(self) -> int:
+        """How many items have been committed since it was opened: how busy punches keep it."""
+        ...
+
     async def close(self) -> None:
         """Commit what waits, then close; nothing may be handed in afterwards."""
         ...
@@ -93,6 +99,16 @@ class Group(NamedTuple):
             ["quarantined" if isinstance(item, Held) else next(rest) for item in job.items]
             for job in self.jobs
         ]
+
+
+def take_group(waiting: deque[Job]) -> list[Job]:
+    """Take the jobs of the next group from what waits: punches alone, as many as fit."""
+    jobs = [waiting.popleft()]
+    rows = len(jobs[0].items)
+    while waiting and waiting[0].work is None and rows + len(waiting[0].items) <= GROUP_ROWS:
+        jobs.append(waiting.popleft())
+        rows += len(jobs[-1].items)
+    return jobs
 
 
 def gather(jobs: Sequence[Job]) -> Group:

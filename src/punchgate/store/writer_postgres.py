@@ -15,12 +15,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from punchgate import telemetry
+from punchgate.store import error as errors
 from punchgate.store import record_postgres as record
 from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine
 from punchgate.store.error import StoreUnavailable, StoreUnsafe
 from punchgate.store.fact import Fact, Held, Outcome, refused
 from punchgate.store.roster import Roster
-from punchgate.store.writer import COMMIT_LIMIT_S, GROUP_ROWS, Group, Job, admit, gather
+from punchgate.store.writer import COMMIT_LIMIT_S, Group, Job, admit, gather, take_group
 
 T = TypeVar("T")
 
@@ -44,9 +45,14 @@ class PostgresWriter:
         self._db: asyncpg.Connection[Any] | None = None
         self._jobs: deque[Job] = deque()
         self._running = 0
+        self._rows = 0
         self._more = asyncio.Event()
         self._is_closing = False
         self._task = asyncio.create_task(self._work(), name="punchgate-writer")
+
+    @property
+    def rows(self) -> int:
+        return self._rows
 
     @property
     def waiting(self) -> int:
@@ -69,6 +75,7 @@ class PostgresWriter:
         except IntegrityError:
             raise
         except POSTGRES_ERRORS as error:
+            errors.note(error)
             raise StoreUnavailable("PostgreSQL cannot be written.") from error
 
     async def close(self) -> None:
@@ -87,11 +94,7 @@ class PostgresWriter:
                 self._more.clear()
                 await self._more.wait()
                 continue
-            jobs, rows = [self._jobs.popleft()], 0
-            rows = len(jobs[0].items)
-            while self._jobs and rows + len(self._jobs[0].items) <= GROUP_ROWS:
-                jobs.append(self._jobs.popleft())
-                rows += len(jobs[-1].items)
+            jobs = take_group(self._jobs)
             self._running = len(jobs)
             await self._answer(gather(jobs))
             self._running = 0
@@ -124,9 +127,12 @@ class PostgresWriter:
                         outcomes = await self._write_halved(db, group.facts)
                         await record.hold(db, group.held)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            errors.note(error)
             await self._disconnect()
             raise StoreUnavailable("PostgreSQL cannot be written.") from error
-        telemetry.committed(seconds=started(), rows=len(group.facts) + len(group.held))
+        rows = len(group.facts) + len(group.held)
+        self._rows += rows
+        telemetry.committed(seconds=started(), rows=rows)
         return group.share(outcomes)
 
     async def _write(self, db: "asyncpg.Connection[Any]", facts: Sequence[Fact]) -> list[Outcome]:

@@ -9,6 +9,7 @@ import queue
 import secrets
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -16,12 +17,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from punchgate import telemetry
+from punchgate.store import error as errors
 from punchgate.store import record
 from punchgate.store.database import Address, sqlite_engine
 from punchgate.store.error import StoreUnavailable, StoreUnsafe
 from punchgate.store.fact import Fact, Held, Outcome, refused
 from punchgate.store.roster import Roster
-from punchgate.store.writer import GROUP_ROWS, Group, Job, admit, gather
+from punchgate.store.writer import Group, Job, admit, gather, take_group
 
 T = TypeVar("T")
 
@@ -54,12 +56,19 @@ class SqliteWriter:
         self._pages = CHECKPOINT_PAGES if is_serving else 0
         self._roster = Roster()
         self._connection: Connection | None = None
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._inbox: list[Job] = []
+        self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._is_ending = False
         self._waiting = 0
+        self._rows = 0
         self._loop = asyncio.get_running_loop()
         self._connect()
         self._thread = threading.Thread(target=self._work, name="punchgate-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def rows(self) -> int:
+        return self._rows
 
     @property
     def waiting(self) -> int:
@@ -80,6 +89,7 @@ class SqliteWriter:
 
     async def close(self) -> None:
         """Commit what waits, then close."""
+        self._pass_on()
         self._jobs.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self._engine.dispose()
@@ -87,12 +97,22 @@ class SqliteWriter:
     def _hand_in(self, job: Job) -> None:
         admit(self._waiting)
         self._waiting += 1
-        self._jobs.put(job)
+        # The thread is woken once a turn of the loop, not once a job: a wake-up costs as much as a
+        # punch, and a thread that wakes in mid-turn only fights for the interpreter.
+        if not self._inbox:
+            self._loop.call_soon(self._pass_on)
+        self._inbox.append(job)
+
+    def _pass_on(self) -> None:
+        jobs, self._inbox = self._inbox, []
+        self._jobs.put(jobs)
 
     def _settle(self, jobs: Sequence[Job], results: Sequence[Any] | Exception) -> None:
         """Answer the callers of a group, on the event loop, after its commit."""
         self._waiting -= len(jobs)
         if isinstance(results, Exception):
+            if isinstance(results, StoreUnavailable):
+                errors.note(results.__cause__)
             for job in jobs:
                 if not job.done.done():
                     job.done.set_exception(results)
@@ -104,29 +124,28 @@ class SqliteWriter:
     # Everything below runs on the writer's thread.
 
     def _work(self) -> None:
-        job = self._jobs.get()
-        while job is not None:
-            if job.work is not None:
+        waiting: deque[Job] = deque()
+        while self._take(waiting):
+            if waiting[0].work is not None:
+                job = waiting.popleft()
                 self._answer([job], self._transact, job.work)
-                job = self._jobs.get()
-                continue
-            jobs, rows = [job], len(job.items)
-            while True:
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    job = self._answer_group(jobs)
-                    break
-                if job is None or job.work is not None or rows + len(job.items) > GROUP_ROWS:
-                    self._answer(jobs, self._commit, gather(jobs))
-                    break
-                jobs.append(job)
-                rows += len(job.items)
+            else:
+                jobs = take_group(waiting)
+                self._answer(jobs, self._commit, gather(jobs))
         self._disconnect()
 
-    def _answer_group(self, jobs: Sequence[Job]) -> Job | None:
-        self._answer(jobs, self._commit, gather(jobs))
-        return self._jobs.get()
+    def _take(self, waiting: deque[Job]) -> bool:
+        """Move what has arrived to what waits; stands still only if nothing does. False ends it."""
+        try:
+            while not self._is_ending:
+                arrived = self._jobs.get(block=not waiting)
+                if arrived is None:
+                    self._is_ending = True
+                else:
+                    waiting.extend(arrived)
+        except queue.Empty:
+            pass
+        return bool(waiting)
 
     def _answer(
         self, jobs: Sequence[Job], act: Callable[[Any], Sequence[Any]], argument: object
@@ -171,7 +190,9 @@ class SqliteWriter:
             # Whatever it is, the next group must not find a transaction open.
             self._disconnect()
             raise
-        telemetry.committed(seconds=started(), rows=len(group.facts) + len(group.held))
+        rows = len(group.facts) + len(group.held)
+        self._rows += rows
+        telemetry.committed(seconds=started(), rows=rows)
         return group.share(outcomes)
 
     def _write(self, db: sqlite3.Connection, facts: Sequence[Fact]) -> list[Outcome]:
@@ -200,6 +221,9 @@ class SqliteWriter:
             db = _driver_of(connection)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
+            # What was erased is overwritten with zeros and not only forgotten; the default of this
+            # setting is the build's.
+            db.execute("PRAGMA secure_delete=ON")
             db.execute(f"PRAGMA wal_autocheckpoint={self._pages}")
             mode = db.execute("PRAGMA journal_mode").fetchone()[0]
             flush = db.execute("PRAGMA synchronous").fetchone()[0]

@@ -4,11 +4,13 @@ Which file they stood in is the command line's affair. Nothing is acknowledged t
 there already is a duplicate.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import msgspec
+
+from punchgate.domain.error import Invalid
 from punchgate.domain.ids import SerialNumber
 from punchgate.usecases import punches
 from punchgate.usecases.context import Context
@@ -19,10 +21,24 @@ _SLICE: Final = 500
 
 
 class Upload(NamedTuple):
-    """One upload: who sent it, and its text, an object or an array of them as JSON."""
+    """One upload: who sent it, and its items, each in the bytes that were sent."""
 
     serial: str
-    body: str
+    items: Sequence[bytes]
+
+
+class _Line(msgspec.Struct):
+    """A line of a capture; the body is what was posted, or a text that holds it."""
+
+    serial: str
+    body: msgspec.Raw
+
+
+_BOM: Final = b"\xef\xbb\xbf"
+_LINE: Final = msgspec.json.Decoder(_Line)
+_TEXT: Final = msgspec.json.Decoder(str)
+_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_VALUE: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(slots=True)
@@ -35,6 +51,29 @@ class Tally:
     quarantined: int = 0
     #: Serials that nobody has claimed; nothing of theirs was stored.
     unknown: set[str] = field(default_factory=set)
+
+
+def read(line: bytes, number: int) -> Upload:
+    """Read one line of a capture; `number` is for the sentence about a bad one.
+
+    Shapes:  `{"serial": …, "body": …}`; items are cut out of the body and never written anew, so
+             that each has the id that it had when its device sent it.
+    Errors:  Invalid, nothing else.
+    """
+    where = f"Line {number} of the capture"
+    try:
+        # The decoder looks into the strings that it passes over no further than their ends.
+        line.decode()
+        said = _LINE.decode(line)
+        return Upload(said.serial, _items(bytes(said.body)))
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{where} is not text in UTF-8.") from error
+    except msgspec.ValidationError as error:
+        raise Invalid(f'{where} is not {{"serial": …, "body": …}}.') from error
+    except msgspec.DecodeError as error:
+        raise Invalid(f"{where} is not JSON.") from error
+    except RecursionError as error:
+        raise Invalid(f"{where} is nested too deep.") from error
 
 
 async def feed(
@@ -55,7 +94,7 @@ async def feed(
         if entry is None:
             tally.unknown.add(upload.serial)
             continue
-        items = [reader.read(raw) for raw in _items(upload.body)]
+        items = [reader.read(raw) for raw in upload.items]
         for start in range(0, len(items), _SLICE):
             seen = PunchesSeen(items[start : start + _SLICE])
             receipts = await punches.record(context, entry, seen, transport="http", now=now)
@@ -65,15 +104,18 @@ async def feed(
     return tally
 
 
-def _items(body: str) -> list[bytes]:
+def _items(body: bytes) -> list[bytes]:
+    if body.startswith(b'"'):
+        body = _TEXT.decode(body).encode().removeprefix(_BOM)
     try:
-        value = json.loads(body)
-    except ValueError:
+        if body.lstrip(b" \t\r\n").startswith(b"["):
+            return [bytes(raw) for raw in _ITEMS.decode(body)]
+        # Nothing but its depth is of interest.
+        _VALUE.decode(body)
+    except msgspec.DecodeError:
         # The reader says why it cannot be read, and the bytes go to quarantine.
-        return [body.encode()]
-    if not isinstance(value, list):
-        return [body.encode()]
-    return [json.dumps(item, ensure_ascii=False).encode() for item in value]
+        pass
+    return [body]
 
 
 def _count(tally: Tally, receipts: Sequence[punches.Receipt]) -> None:

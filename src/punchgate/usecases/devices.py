@@ -171,10 +171,7 @@ async def set_device(
         if after == before:
             return before
         after = replace(after, version=before.version + 1)
-        devices.put(tx, account, after)
-        if after.direction_policy != before.direction_policy:
-            # Directions are judged anew whenever a day is computed, by the policy of today.
-            workdays.mark_stale(tx, account, _FIRST_DAY)
+        _put(tx, before, after)
         entry = Entry(now, actor, "device.set", _subject(after), _facts(before), _facts(after))
         audit.note(tx, account, entry)
         return after
@@ -239,7 +236,7 @@ def _add(tx: Connection, account: AccountNo, new: New, *, actor: str, now: int) 
     if removed is not None and device_id in {None, removed.id}:
         device = replace(removed, is_suspended=False, version=removed.version + 1)
         device = replace(apply(device, new.changes), token_hash=digest)
-        devices.put(tx, account, device)
+        _put(tx, removed, device)
     else:
         device_id = device_id or slug(serial)
         if devices.is_taken(tx, account, device_id):
@@ -250,6 +247,13 @@ def _add(tx: Connection, account: AccountNo, new: New, *, actor: str, now: int) 
     devices.forget_unclaimed(tx, serial)
     audit.note(tx, account, Entry(now, actor, "device.add", _subject(device), after=_facts(device)))
     return Added(device, token)
+
+
+def _put(tx: Connection, before: Device, after: Device) -> None:
+    devices.put(tx, after.account, after)
+    if after.direction_policy != before.direction_policy:
+        # Directions are judged anew whenever a day is computed, by the policy of today.
+        workdays.mark_stale(tx, after.account, _FIRST_DAY)
 
 
 def _identity(new: New) -> tuple[SerialNumber, str, bytes]:

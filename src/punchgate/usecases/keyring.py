@@ -5,6 +5,7 @@ keys were used, so that a request never waits for such a note; `keys.note_uses` 
 nothing and decides nothing.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from punchgate.domain.ids import AccountNo, KeyId
@@ -57,3 +58,7 @@ class Keyring:
         """Hand over the uses that nobody has written yet, and forget them."""
         uses, self._uses = self._uses, {}
         return uses
+
+    def put_back(self, uses: Mapping[tuple[AccountNo, KeyId], int]) -> None:
+        """Take back uses that could not be written; what came since is the later word."""
+        self._uses = {**uses, **self._uses}

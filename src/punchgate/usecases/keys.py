@@ -13,6 +13,7 @@ from punchgate.domain.ids import AccountNo, DeviceId, KeyId
 from punchgate.domain.key import DEFAULT_SCOPES, SCOPES, Key, read_scopes
 from punchgate.store import devices, keys
 from punchgate.store.database import Connection
+from punchgate.store.error import StoreBusy, StoreUnavailable
 from punchgate.store.keys import StoredKey
 from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry
@@ -127,10 +128,18 @@ async def find(context: Context, presented: str, *, now: int) -> Key | None:
 
 
 async def note_uses(context: Context) -> None:
-    """Write when keys were last used; called now and then by a worker, never by a request."""
+    """Write when keys were last used; called now and then by a worker, never by a request.
+
+    Errors:  StoreBusy and StoreUnavailable; it is all written with the next call then.
+    """
     uses = context.directory.keyring.take_uses()
-    if uses:
+    if not uses:
+        return
+    try:
         await context.writer.run(lambda tx: keys.note_uses(tx, uses))
+    except (StoreBusy, StoreUnavailable):
+        context.directory.keyring.put_back(uses)
+        raise
 
 
 def _check(new: New, now: int) -> None:

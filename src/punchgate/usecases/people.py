@@ -246,5 +246,5 @@ def _facts(person: Person) -> dict[str, Any]:
     return {
         "has_name": person.name is not None,
         "has_custom_id": person.custom_id is not None,
-        "type": person.type,
+        "has_type": person.type is not None,
     }

@@ -1,7 +1,7 @@
 """Who has been heard from: devices, and serials that nobody has claimed.
 
 In memory, flushed in batches: a heartbeat is never a row. What is lost when a process dies is at
-most the last flush interval of "last seen".
+most the last flush interval of "last seen"; what the store could not take is kept for the next one.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Final
 from punchgate.domain.device import Engine
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
 from punchgate.store import presence
+from punchgate.store.error import StoreBusy, StoreUnavailable
 from punchgate.store.writer import Writer
 
 #: Strangers of one process and flush; beyond it a flood of invented serials is only counted.
@@ -57,7 +58,11 @@ class Presence:
             self._strangers[serial] = _Stranger(engine, address, operation, now, now, 1)
 
     async def flush(self, writer: Writer, *, now: int) -> None:
-        """Write what was heard since the last time."""
+        """Write what was heard since the last time.
+
+        Errors:  StoreBusy and StoreUnavailable; it is all written with the next flush then. A batch
+                 that fails otherwise would fail for ever and is gone.
+        """
         devices, self._devices = self._devices, {}
         strangers, self._strangers = self._strangers, {}
         if not devices and not strangers:
@@ -78,4 +83,19 @@ class Presence:
             )
             for serial, who in sorted(strangers.items())
         ]
-        await writer.run(lambda tx: presence.write(tx, rows, calls, now))
+        try:
+            await writer.run(lambda tx: presence.write(tx, rows, calls, now))
+        except (StoreBusy, StoreUnavailable):
+            # What came since is the later word.
+            self._devices = {**devices, **self._devices}
+            self._put_back(strangers)
+            raise
+
+    def _put_back(self, strangers: dict[SerialNumber, _Stranger]) -> None:
+        for serial, before in strangers.items():
+            since = self._strangers.get(serial)
+            if since is not None:
+                since.first_seen_at = before.first_seen_at
+                since.requests += before.requests
+            elif len(self._strangers) < STRANGERS:
+                self._strangers[serial] = before

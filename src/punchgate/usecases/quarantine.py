@@ -52,20 +52,22 @@ async def release(
 ) -> Quarantined:
     """Read an item again and store it as a punch, whatever its time.
 
-    Errors:     NotFound; Refused when it was decided before, when its bytes still cannot be read,
-                or when its device is not there any more.
-    Repeating:  a crash between the punch and the decision leaves the item open; releasing it again
-                finds the same punch.
+    Errors:       NotFound; Refused when it was decided before, when its bytes still cannot be read,
+                  or when its device is not there any more.
+    Repeating:    a crash between the punch and the decision leaves the item open; releasing it
+                  again finds the same punch.
+    Concurrency:  of two decisions the first stands. Whoever dismisses while this runs has the item,
+                  and the punch is stored nevertheless; Refused says so.
     """
     item = _open(await get(context, account, item_id))
     reader = context.readers[item.transport]
     reading = reader.read(item.raw)
     if isinstance(reading, Unreadable):
         raise Refused(f"{item_id} still cannot be read: {reading.reason}. It stays; dismiss it.")
-    entry = await context.directory.find(item.serial)
-    if entry is None or entry.device.account != account:
+    device = await context.directory.find(item.serial)
+    if device is None or device.device.account != account:
         raise Refused(f"{item_id} came from a device that is not there any more; add it first.")
-    upload = Upload(entry, item.transport, reader.name, item.received_at)
+    upload = Upload(device, item.transport, reader.name, item.received_at)
     try:
         receipt = await punches.release(context, upload, reading)
     except OverflowError:
@@ -75,7 +77,12 @@ async def release(
     if receipt.punch_id is None:
         raise Refused(f"The database did not take {item_id} as a punch. It stays; dismiss it.")
     released = replace(item, state="released", decided_at=now, punch_id=receipt.punch_id)
-    await _decide(context, released, Entry(now, actor, "quarantine.release", f"item:{item_id}"))
+    entry = Entry(now, actor, "quarantine.release", f"item:{item_id}")
+    if not await _decide(context, released, entry):
+        raise Refused(
+            f"Somebody else decided about {item_id} at the same time, and that decision stands."
+            f" Its punch is stored all the same: {receipt.punch_id}."
+        )
     return released
 
 
@@ -94,7 +101,9 @@ async def dismiss(
     """
     item = _open(await get(context, account, item_id))
     dismissed = replace(item, state="dismissed", decided_at=now, note=note or None)
-    await _decide(context, dismissed, Entry(now, actor, "quarantine.dismiss", f"item:{item_id}"))
+    entry = Entry(now, actor, "quarantine.dismiss", f"item:{item_id}")
+    if not await _decide(context, dismissed, entry):
+        raise Refused(f"Somebody else decided about {item_id} at the same time; that stands.")
     return dismissed
 
 
@@ -109,9 +118,11 @@ def _open(item: Quarantined) -> Quarantined:
     return item
 
 
-async def _decide(context: Context, item: Quarantined, entry: Entry) -> None:
-    def work(tx: Connection) -> None:
-        quarantine.decide(tx, item.account, item)
-        audit.note(tx, item.account, entry)
+async def _decide(context: Context, item: Quarantined, entry: Entry) -> bool:
+    def work(tx: Connection) -> bool:
+        is_first = quarantine.decide(tx, item.account, item)
+        if is_first:
+            audit.note(tx, item.account, entry)
+        return is_first
 
-    await context.writer.run(work)
+    return await context.writer.run(work)

@@ -15,14 +15,17 @@ from punchgate.store.database import Connection
 from punchgate.store.workdays import Computed, Stale
 from punchgate.usecases.context import Context
 
-#: Days of one pass: those of a date share one read of its punches.
-PASS: Final = 5_000
+#: Days of one pass: those of a date share one read of its punches. A pass of this size takes a tenth
+#: of a second.
+PASS: Final = 1_000
 #: Days of one transaction; more would hold a punch up for longer than a commit takes.
 KEEP: Final = 250
 #: How long to rest when there is nothing to do; "within a second".
 IDLE_S: Final = 0.4
-#: How much longer than a pass to rest after it: while punches wait for the writer, while none do.
-BUSY_SHARE: Final = 9.0
+#: So many punches a second are a burst, in which days can wait: whoever asks computes them.
+BURST: Final = 300
+#: How much longer than a pass to rest after it: during a burst, and without one.
+BURST_SHARE: Final = 19.0
 QUIET_SHARE: Final = 0.5
 
 
@@ -31,7 +34,7 @@ async def refresh(context: Context, now: Callable[[], int]) -> float:
 
     Concurrency: two processes that compute the same day write the same row.
     """
-    elapsed = telemetry.stopwatch()
+    elapsed, rows = telemetry.stopwatch(), context.writer.rows
     stale = await context.database.read(partial(workdays.next_stale, limit=PASS))
     if not stale:
         return IDLE_S
@@ -42,8 +45,12 @@ async def refresh(context: Context, now: Callable[[], int]) -> float:
         part = stale[start : start + KEEP]
         days = {each.key: computed[each.key] for each in part}
         await context.writer.run(partial(_keep, account, part, days, now()))
-    share = BUSY_SHARE if context.writer.waiting else QUIET_SHARE
-    return elapsed() * share
+    return rest_s(elapsed(), context.writer.rows - rows)
+
+
+def rest_s(seconds: float, punches: int) -> float:
+    """Say how long to rest after a pass of so many seconds, in which so many punches came in."""
+    return seconds * (BURST_SHARE if punches > BURST * seconds else QUIET_SHARE)
 
 
 def _keep(

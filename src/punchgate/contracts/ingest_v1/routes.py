@@ -173,8 +173,8 @@ class Ingest:
             return Answer(INTERNAL_ERROR.status, INTERNAL_ERROR.body, headers)
         if known.status in _FAILED and self._sources is not None:
             self._sources.take(request.address, self._edge.monotonic())
-        if known.status == UNAVAILABLE.status:
-            telemetry.SHED.labels(known.code).inc()
+        if known is UNAVAILABLE:
+            telemetry.SHED.labels("busy").inc()
         return Answer(known.status, known.body, known.headers)
 
     def _limit_headers(self, request: Request) -> Headers:

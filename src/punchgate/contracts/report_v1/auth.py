@@ -6,6 +6,7 @@ key.
 
 from typing import Final
 
+from punchgate import telemetry
 from punchgate.contracts.report_v1.errors import INVALID_KEY, MAY_NOT_READ, Refused
 from punchgate.domain.key import Key
 from punchgate.httpkit.edge import Edge, Scope
@@ -20,10 +21,12 @@ async def find_key(edge: Edge, scope: Scope) -> Key:
     Errors:  Refused; what the store raises.
     """
     presented = {value.strip() for name, value in scope["headers"] if name == _HEADER}
-    if len(presented) != 1:
-        raise Refused(INVALID_KEY)
-    key = await keys.find(edge.context, presented.pop().decode("latin-1"), now=edge.now())
+    key = None
+    if len(presented) == 1:
+        text = presented.pop().decode("latin-1")
+        key = await keys.find(edge.context, text, now=edge.now())
     if key is None:
+        telemetry.AUTH_FAILURES.labels("report_v1").inc()
         raise Refused(INVALID_KEY)
     return key
 

@@ -73,6 +73,7 @@ class Report:
         if window is not None and window.is_exceeded:
             wait_s = window.resets_in_s
             return rate_limited(settings.rate_requests, settings.rate_window_s, wait_s=wait_s)
+        _check_length(scope)
         await self._drop_body(scope, receive)
         asked = shapes.read(query.read(scope))
         page = await summary.read(self._edge.context.database, key.account, asked)
@@ -107,11 +108,15 @@ class Report:
 
 
 def _check_request(scope: Scope) -> None:
-    """Check path, method and the length that the request declares."""
+    """Check path and method."""
     if scope["path"] != PATH:
         raise Refused(NOT_FOUND)
     if scope["method"] not in {"GET", "HEAD"}:
         raise Refused(METHOD_NOT_ALLOWED)
+
+
+def _check_length(scope: Scope) -> None:
+    """Refuse a body that says it is too large, unread."""
     for name, value in scope["headers"]:
         # The server has refused what is no number; a longer one than ours is too large anyway.
         if name == b"content-length" and value.isdigit() and _is_too_large(value):
