@@ -59,9 +59,7 @@ async def open_context(
     Errors:  StoreOutdated, StoreUnsafe, StoreUnavailable; NotFound for data that may not be made.
     """
     where = database.address(settings.database_url)
-    async with open_store(
-        where, is_serving=serving, now=now(), may_create=may_create
-    ) as store:
+    async with open_store(where, is_serving=serving, now=now(), may_create=may_create) as store:
         yield Context(
             database=store.database,
             writer=store.writer,
@@ -149,7 +147,7 @@ def _workers(context: Context) -> list[Worker]:
         Worker("log", every(0.2, _flush_lines)),
         Worker("presence", every(1.0, lambda: context.presence.flush(context.writer, now=now()))),
         Worker("keys", every(30.0, lambda: keys.note_uses(context))),
-        Worker("quarantine", every(60.0, lambda: quarantine.prune(context))),
+        Worker("quarantine", every(60.0, lambda: quarantine.prune(context, now=now()))),
         Worker("workdays", paced(partial(workdays.refresh, context, now))),
     ]
 

@@ -35,7 +35,6 @@ FIELDS: Final = frozenset(
         "request_id",
         "slug",
         "state",
-        "status",
         "trace",
         "transport",
         "version",

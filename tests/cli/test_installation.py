@@ -20,7 +20,8 @@ from tests.cli.line import Line
 _ROOT = Path(__file__).parents[2]
 
 
-def test_tables_are_made_once_and_current_after_that(line: Line) -> None:
+def test_tables_are_made_once_and_current_after_that(bare_line: Line) -> None:
+    line = bare_line
     before = line.json("db", "current").one
     assert (before["current"], before["is_current"]) == (None, False)
     first = line.json("db", "migrate").one
@@ -30,13 +31,79 @@ def test_tables_are_made_once_and_current_after_that(line: Line) -> None:
     assert line.json("db", "current").one["is_current"] is True
 
 
-def test_a_first_command_makes_the_tables_by_itself(line: Line) -> None:
-    line.json("device", "list")
-    assert line.json("db", "current").one["is_current"] is True
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "add", "india"),
+        ("device", "add", "SN1"),
+        ("key", "add", "--name", "x"),
+        ("person", "add", "1"),
+    ],
+)
+def test_a_first_command_that_adds_makes_the_tables_by_itself(
+    bare_line: Line, words: tuple[str, ...]
+) -> None:
+    assert bare_line.run(*words).code == 0
+    assert bare_line.json("db", "current").one["is_current"] is True
+
+
+def test_a_first_capture_makes_the_tables_by_itself(bare_line: Line) -> None:
+    assert bare_line.run("replay", os.devnull).code == 0
+    assert bare_line.json("db", "current").one["is_current"] is True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "list"),
+        ("account", "set", "main", "--zone", "UTC"),
+        ("device", "list", "--unclaimed"),
+        ("device", "remove", "gate"),
+        ("key", "list"),
+        ("person", "erase", "1", "--yes"),
+        ("punch", "list"),
+        ("punch", "export"),
+        ("quarantine", "list"),
+    ],
+)
+def test_a_mistyped_directory_is_told_and_not_made(
+    bare_line: Line, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    nowhere = tmp_path / "nodir"
+    said = bare_line.plain(*words, "--data", str(nowhere))
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith(f"There is no data in {nowhere}. ")
+    assert not nowhere.exists()
+
+
+def test_a_file_without_tables_is_no_data_either(bare_line: Line) -> None:
+    (bare_line.data / "punchgate.db").touch()
+    assert bare_line.run("punch", "list").code == 3
+
+
+def test_the_doctor_says_in_a_row_that_there_is_no_data(bare_line: Line, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nodir"
+    said = bare_line.plain("doctor", "--json", "--data", str(nowhere))
+    rows = {row["check"]: row for row in map(json.loads, said.out.splitlines())}
+    assert said.code == 1
+    assert rows["store"]["state"] == "wrong"
+    assert rows["store"]["says"].startswith(f"There is no data in {nowhere}. ")
+    assert not nowhere.exists()
+
+
+@pytest.mark.parametrize("words", [("person", "list"), ("person", "add", "1"), ("db", "migrate")])
+def test_a_file_is_not_taken_for_the_directory(
+    bare_line: Line, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    said = bare_line.plain(*words, "--data", str(file))
+    assert (said.code, said.err) == (1, f"{file} is not a directory.\n")
 
 
 def test_the_database_may_be_named_instead_of_the_directory(line: Line, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    assert line.plain("person", "list", "--database", url).code == 3
     assert line.plain("person", "add", "1", "--database", url).code == 0
     assert (tmp_path / "elsewhere.db").exists()
     assert len(line.plain("person", "list", "--database", url, "--json").many) == 1
@@ -77,8 +144,13 @@ def test_a_settings_file_that_is_not_there_is_a_usage_error(line: Line) -> None:
 
 
 def test_the_version_is_that_of_the_package(line: Line) -> None:
-    assert line.json("version").one["version"] == __version__
-    assert __version__ in line.run("version").out
+    assert json.loads(line.plain("version", "--json").out)["version"] == __version__
+    assert __version__ in line.plain("version").out
+
+
+def test_the_version_can_be_asked_as_of_any_program(line: Line) -> None:
+    said = line.plain("--version")
+    assert (said.code, said.out) == (0, f"punchgate {__version__}\n")
 
 
 def test_a_sound_installation_passes_the_doctor(line: Line) -> None:
@@ -112,7 +184,7 @@ def test_too_little_space_fails_the_doctor(line: Line, monkeypatch: pytest.Monke
 
 
 def test_the_contracts_are_printed_as_openapi(line: Line) -> None:
-    document = line.json("openapi").one
+    document = json.loads(line.plain("openapi").out)
     assert document["openapi"].startswith("3.")
     assert any(path.endswith("/punch") for path in document["paths"])
 
@@ -158,4 +230,6 @@ def test_an_address_that_is_taken_is_told_and_fails(line: Line) -> None:
             env={"PYTHONPATH": str(_ROOT / "src"), "PATH": os.environ["PATH"]},
         )  # fmt: skip
     assert said.returncode == 1
-    assert "Traceback" not in said.stderr
+    assert said.stderr.splitlines()[-1] == (
+        f"127.0.0.1:{port} is taken by another program; choose another with --http."
+    )

@@ -28,7 +28,9 @@ _COMMANDS = {
     "workday compute",
 }  # fmt: skip
 #: Those that open no installation of their own.
-_WITHOUT_DATA = {"demo", "simulate http", "workday compute"}
+_WITHOUT_DATA = {"demo", "openapi", "simulate http", "version", "workday compute"}
+#: Those that print JSON and nothing else.
+_ALWAYS_JSON = {"openapi"}
 
 
 def _walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -55,7 +57,7 @@ def test_every_command_explains_itself(line: Line, words: str) -> None:
     assert _FOUND[words].help
 
 
-@pytest.mark.parametrize("words", sorted(_COMMANDS))
+@pytest.mark.parametrize("words", sorted(_COMMANDS - _ALWAYS_JSON))
 def test_every_command_speaks_json(words: str) -> None:
     assert "--json" in {name for param in _FOUND[words].params for name in param.opts}
 
@@ -64,6 +66,16 @@ def test_every_command_speaks_json(words: str) -> None:
 def test_every_command_can_be_told_where_the_data_is(words: str) -> None:
     names = {name for param in _FOUND[words].params for name in param.opts}
     assert {"--data", "--database", "--config"} <= names
+
+
+@pytest.mark.parametrize("words", sorted(_WITHOUT_DATA))
+def test_a_command_without_data_does_not_ask_where_it_is(words: str) -> None:
+    names = {name for param in _FOUND[words].params for name in param.opts}
+    assert not {"--data", "--database", "--config"} & names
+
+
+def test_what_is_always_json_is_not_asked_for_it() -> None:
+    assert "--json" not in {name for param in _FOUND["openapi"].params for name in param.opts}
 
 
 @pytest.mark.parametrize("words", sorted(_COMMANDS))
@@ -105,6 +117,12 @@ def test_without_a_command_the_line_shows_what_there_is(line: Line) -> None:
         (["punch", "explain", "0" * 26], 3),
         (["quarantine", "show", "0" * 26], 3),
         (["punch", "list", "--since", "yesterday"], 2),
+        (["punch", "list", "--since", "2026-06-21", "--until", "2026-06-20"], 2),
+        (["punch", "export", "--since", "2026-06-20 10:00", "--until", "2026-06-20 09:59"], 2),
+        (["punch", "list", "--device", "nope"], 3),
+        (["punch", "list", "--person", "nope"], 3),
+        (["punch", "export", "--device", "nope"], 3),
+        (["punch", "export", "--person", "nope"], 3),
         (["key", "add", "--name", "x", "--expires", "tomorrow"], 2),
     ],
 )
@@ -132,7 +150,7 @@ def test_a_place_that_cannot_be_written_is_a_failure_and_no_trace(
 ) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
-    said = line.plain("device", "list", "--data", str(in_the_way / "below"))
+    said = line.plain("device", "add", "SN1", "--data", str(in_the_way / "below"))
     assert said.code == 1
     assert said.err.strip() != ""
     assert "Traceback" not in said.err
@@ -147,6 +165,7 @@ def test_a_database_of_another_kind_is_a_usage_error(line: Line) -> None:
 def test_help_imports_neither_settings_nor_the_store_nor_a_client() -> None:
     heavy = (
         "pydantic pydantic_settings sqlalchemy alembic aiohttp starlette uvicorn asyncpg msgspec"
+        " asyncio rich punchgate.reports"
     )
     program = (
         "import sys\n"

@@ -6,6 +6,9 @@ Everything is real but the device: its uploads are fed in with `replay`.
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from tests.cli.line import Line, Said
 
+_ROOT = Path(__file__).parents[2]
 _SERIAL = "SN7A2300583"
 _MORNING = {"user_id": "1001", "att_time": "2026-06-20 09:30:00", "att_state": 0, "input_type": 1}
 _EVENING = {"user_id": "1001", "att_time": "2026-06-20 17:30:00", "att_state": 1, "input_type": 1}
@@ -61,15 +65,22 @@ def test_an_upload_of_an_unknown_serial_is_told_and_stores_nothing(
     assert line.json("punch", "list").many == []
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", '{"serial":1,"body":{}}', '{"serial":"x"}'])
-def test_a_capture_that_cannot_be_read_names_the_line(
-    line: Line, tmp_path: Path, text: str
+@pytest.mark.parametrize(
+    "text",
+    [b"not json", b"[]", b'{"serial":1,"body":{}}', b'{"serial":"x"}', b'{"serial":"\xff"}'],
+)
+def test_a_capture_that_cannot_be_read_names_the_line_and_what_was_fed_before(
+    line: Line, tmp_path: Path, text: bytes
 ) -> None:
     capture = tmp_path / "capture"
-    capture.write_text(json.dumps(_upload(_MORNING)) + "\n" + text + "\n")
+    before = [_upload(_MORNING), {"serial": "NOBODY", "body": []}, _upload(_OTHER)]
+    lines = [json.dumps(upload).encode() for upload in before]
+    capture.write_bytes(b"\n".join([*lines, text, json.dumps(_upload(_EVENING)).encode()]))
     said = line.run("replay", str(capture))
     assert said.code == 2
-    assert "Line 2" in said.err
+    assert said.err.startswith("Line 4 of the capture is not ")
+    assert said.err.endswith(" Uploads fed in before it: 2.\n")
+    assert len(line.json("punch", "list").many) == 2
 
 
 @pytest.mark.parametrize(
@@ -79,7 +90,6 @@ def test_a_capture_that_cannot_be_read_names_the_line(
         (("--limit", "1"), ["1001"]),
         (("--person", "1002"), ["1002"]),
         (("--device", "main-gate"), ["1001", "1002", "1001"]),
-        (("--device", "canteen"), []),
         (("--since", "2026-06-20 10:00"), ["1001", "1002"]),
         (("--until", "2026-06-20T10:00:00"), ["1001"]),
         (("--since", "2026-06-21"), []),
@@ -90,6 +100,30 @@ def test_punches_are_listed_by_device_person_and_wall_time(
 ) -> None:
     line.replay(_upload(_MORNING, _OTHER, _EVENING))
     assert _codes(line.json("punch", "list", *words)) == expected
+
+
+def test_punches_of_a_device_that_was_removed_are_still_listed(line: Line) -> None:
+    line.replay(_upload(_MORNING))
+    line.run("device", "remove", "main-gate")
+    assert _codes(line.json("punch", "list", "--device", "main-gate")) == ["1001"]
+    assert line.json("punch", "list", "--device", "main-gate", "--since", "2027-01-01").many == []
+
+
+def test_an_unknown_device_or_person_is_told_before_anything_is_written(
+    line: Line, tmp_path: Path
+) -> None:
+    line.replay(_upload(_MORNING))
+    for words in (
+        ("--device", "canteen"),
+        ("--person", "7"),
+        ("--person", "7", "--since", "2026-06-20"),
+    ):
+        said = line.run("punch", "export", *words)
+        assert (said.code, said.out) == (3, "")
+        assert "'canteen'" in said.err or "'7'" in said.err
+    out = tmp_path / "punches.csv"
+    assert line.run("punch", "export", "--device", "canteen", "--out", str(out)).code == 3
+    assert list(tmp_path.glob("*punches.csv*")) == []
 
 
 def test_a_punch_is_shown_with_what_was_said_and_what_it_means(line: Line) -> None:
@@ -129,7 +163,27 @@ def test_an_export_that_fails_leaves_no_file(line: Line, tmp_path: Path) -> None
     out = tmp_path / "punches.csv"
     assert line.run("punch", "export", "--out", str(out), "--account", "nobody").code == 3
     assert not out.exists()
-    assert line.run("punch", "export", "--out", str(tmp_path / "no" / "where.csv")).code == 1
+    nowhere = tmp_path / "no" / "where.csv"
+    said = line.run("punch", "export", "--out", str(nowhere))
+    assert (said.code, said.err) == (1, f"No such file or directory: {nowhere}.\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 3_000])
+def test_an_export_ends_in_silence_when_nobody_reads_on(line: Line, count: int) -> None:
+    """As in `punch export | head`; a short one fits the buffer, a long one does not."""
+    line.replay(_upload(*({**_MORNING, "user_id": str(number)} for number in range(count))))
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "punchgate", "punch", "export", "--data", str(line.data)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={"PYTHONPATH": str(_ROOT / "src"), "PATH": os.environ["PATH"]},
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_a_punch_is_explained_step_by_step(line: Line) -> None:

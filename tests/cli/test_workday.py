@@ -51,7 +51,8 @@ def run(*arguments: str) -> Result:
 def test_all_as_expected_ends_with_0(tmp_path: Path) -> None:
     result = compute(tmp_path, [GOOD, OPEN])
     assert result.exit_code == 0
-    assert result.stderr == "1 of 2 as expected.\n"
+    assert result.stderr == "1 of 1 as expected, 1 only computed.\n"
+    assert compute(tmp_path, [GOOD, GOOD]).stderr == "2 of 2 as expected.\n"
 
 
 def test_computed_and_expected_stand_side_by_side(tmp_path: Path) -> None:

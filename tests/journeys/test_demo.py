@@ -157,7 +157,7 @@ def test_a_taken_port_is_said_if_asked_for_and_passed_over_if_not(tmp_path: Path
             pass
         asked = demo(tmp_path, "--http", "127.0.0.1:8080")
         assert asked.returncode == 1
-        assert "in use" in asked.stderr
+        assert "is taken by another program" in asked.stderr
         assert list(tmp_path.iterdir()) == []
         passed_over = demo(tmp_path, "--json")
     assert passed_over.returncode == 0

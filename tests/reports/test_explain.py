@@ -194,6 +194,24 @@ async def test_a_released_punch_tells_what_it_was_held_for(gate: Gateway) -> Non
     assert "released it from quarantine" in story.steps[1].reason
 
 
+@pytest.mark.parametrize("time", ["9999-12-31 20:00:00", "0001-01-01 01:00:00"])
+async def test_a_released_punch_at_an_end_of_the_calendar_has_its_story(
+    gate: Gateway, time: str
+) -> None:
+    """It is listed on no day: there is none beside it."""
+    (receipt,) = await gate.punch("SN1", {"user_id": "1001", "att_time": time})
+    assert receipt.quarantine_id is not None
+    released = await quarantine.release(
+        gate.context, MAIN, receipt.quarantine_id, actor="ops", now=NOON
+    )
+    assert released.punch_id is not None
+
+    story = await _tell(gate, released.punch_id)
+
+    assert [step.title for step in story.steps] == [*TITLES[:4], "quarantine", *TITLES[4:]]
+    assert story.steps[-2].reason == "No day within reach lists it."
+
+
 async def test_the_event_is_what_was_told_then_not_what_is_known_now(gate: Gateway) -> None:
     punch_id = await _send(gate)
     changes = people.Changes(name="Ada")

@@ -19,6 +19,7 @@ from punchgate.domain.error import AlreadyExists
 from punchgate.domain.ids import DeviceId, SerialNumber, UserCode
 from punchgate.reports import exports, punches
 from punchgate.store import diagnosis, schema
+from punchgate.store import people as rows
 from punchgate.store.error import StoreUnavailable
 from punchgate.usecases import accounts, audit, devices, keys, people, policies
 from tests import gateway
@@ -185,6 +186,17 @@ async def test_punches_are_listed_and_exported_alike(gate: Gateway) -> None:
     everything = punches.Filter()
     assert await exports.write(gate.context.database, MAIN, everything, layout, out) == 2
     assert '"mask":true' in out.getvalue()
+
+
+async def test_people_are_found_among_more_codes_than_one_statement_can_bind(
+    gate: Gateway,
+) -> None:
+    await people.add(gate.context, MAIN, _CODE, people.Changes(name="Ada"), actor="test", now=NOON)
+    codes = {_CODE, *(UserCode(f"p{number}") for number in range(33_000))}
+
+    found = await gate.context.database.read(lambda tx: rows.find_codes(tx, MAIN, codes))
+
+    assert {code: person.name for code, person in found.items()} == {_CODE: "Ada"}
 
 
 async def test_the_doctor_can_ask(gate: Gateway) -> None:

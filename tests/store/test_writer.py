@@ -259,11 +259,11 @@ async def test_on_sqlite_every_commit_is_flushed_and_the_log_is_written_ahead(
         found = await stage.store.writer.run(
             lambda tx: [
                 tx.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-                for name in ("journal_mode", "synchronous", "wal_autocheckpoint")
+                for name in ("journal_mode", "synchronous", "wal_autocheckpoint", "secure_delete")
             ]
         )
 
-    assert found == ["wal", 2, 4_000]
+    assert found == ["wal", 2, 4_000, 1]
 
 
 async def test_on_sqlite_a_command_beside_a_server_never_checkpoints(sqlite_url: str) -> None:

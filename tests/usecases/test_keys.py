@@ -12,6 +12,7 @@ from punchgate import vault
 from punchgate.domain.error import Invalid, NotFound
 from punchgate.domain.ids import AccountNo, DeviceId, KeyId
 from punchgate.domain.key import DEFAULT_SCOPES
+from punchgate.store.error import StoreUnavailable
 from punchgate.usecases import accounts, audit, keys
 from punchgate.usecases.keyring import BOUND, Keyring
 from tests import gateway
@@ -163,6 +164,28 @@ async def test_a_use_is_noted_later_and_at_most_once_a_minute(gate: Gateway) -> 
     await keys.note_uses(gate.context)
     (stored,) = await keys.list_keys(gate.context, MAIN)
     assert stored.last_used_at == NOON + 60_000
+
+
+async def test_uses_that_the_store_did_not_take_are_written_with_the_next_call(
+    gate: Gateway,
+) -> None:
+    idle, busy = await _add(gate), await _add(gate, name="busy")
+    for added in (idle, busy):
+        await keys.find(gate.context, added.text, now=NOON)
+
+    def sql(statement: str) -> Any:
+        return gate.context.writer.run(lambda tx: tx.exec_driver_sql(statement))
+
+    await sql("ALTER TABLE api_key RENAME TO away")
+    with pytest.raises(StoreUnavailable):
+        await keys.note_uses(gate.context)
+    await sql("ALTER TABLE away RENAME TO api_key")
+    await keys.find(gate.context, busy.text, now=NOON + 60_000)
+
+    await keys.note_uses(gate.context)
+
+    used = {each.key.name: each.last_used_at for each in await keys.list_keys(gate.context, MAIN)}
+    assert used == {"payroll": NOON, "busy": NOON + 60_000}
 
 
 async def test_a_wrong_secret_is_no_use_of_the_key(gate: Gateway) -> None:

@@ -272,8 +272,10 @@ async def test_nothing_may_be_removed_once_the_erasure_is_over(gate: Gateway) ->
 
 async def test_I8_no_audit_entry_and_no_event_names_an_erased_person(gate: Gateway) -> None:
     await gate.add_device("SN1")
-    await _add(gate, "1001", name="Marked Name", custom_id="marked-id")
+    await _add(gate, "1001", name="Marked Name", custom_id="marked-id", type="Marked type")
     await _set(gate, "1001", name="Marked Other")
+    (entry, *_) = await audit.list_entries(gate.context, MAIN)
+    assert entry.after == {"has_name": True, "has_custom_id": True, "has_type": True}
     await _punch_in_and_out(gate)
     await _erase(gate)
     entries = repr(await _rows(gate, schema.audit))

@@ -15,6 +15,7 @@ from punchgate import telemetry
 from punchgate.domain.ids import DeviceId, SerialNumber
 from punchgate.store import presence as rows
 from punchgate.store import schema
+from punchgate.store.error import StoreUnavailable
 from punchgate.usecases import devices, gauges
 from punchgate.usecases.presence import STRANGERS, Presence
 from tests import gateway
@@ -32,6 +33,10 @@ async def _gate(tmp_path: Path) -> AsyncIterator[Gateway]:
 
 async def _all(gate: Gateway, table: Any) -> list[Any]:
     return list(await gate.context.database.read(lambda tx: tx.execute(select(table)).all()))
+
+
+async def _sql(gate: Gateway, statement: str) -> None:
+    await gate.context.writer.run(lambda tx: tx.exec_driver_sql(statement))
 
 
 async def _flush(gate: Gateway, presence: Presence, now: int = NOON) -> None:
@@ -66,6 +71,31 @@ async def test_the_later_of_two_processes_stands(gate: Gateway) -> None:
 
     (row,) = await _all(gate, schema.presence)
     assert (row.last_seen_at, row.address) == (NOON + 1, "b")
+
+
+async def test_what_the_store_did_not_take_is_written_with_the_next_flush(gate: Gateway) -> None:
+    presence = Presence()
+    await gate.add_device("SN2", id="other")
+    presence.heard(MAIN, GATE, address="old", now=NOON)
+    presence.heard(MAIN, DeviceId("other"), address="10.0.0.8", now=NOON + 1)
+    _call(presence, "NEW", NOON)
+    _call(presence, "QUIET", NOON)
+    await _sql(gate, "ALTER TABLE presence RENAME TO away")
+    with pytest.raises(StoreUnavailable):
+        await _flush(gate, presence)
+    presence.heard(MAIN, GATE, address="new", now=NOON + 9)
+    _call(presence, "NEW", NOON + 9, "heartbeat")
+    await _sql(gate, "ALTER TABLE away RENAME TO presence")
+
+    await _flush(gate, presence)
+
+    seen = {row.device_id: row for row in await _all(gate, schema.presence)}
+    assert (seen["gate"].last_seen_at, seen["gate"].address) == (NOON + 9, "new")
+    assert seen["other"].last_seen_at == NOON + 1
+    called = {str(row.serial): row for row in await devices.list_unclaimed(gate.context)}
+    assert (called["NEW"].requests, called["NEW"].operation) == (2, "heartbeat")
+    assert (called["NEW"].first_seen_at, called["NEW"].last_seen_at) == (NOON, NOON + 9)
+    assert called["QUIET"].requests == 1
 
 
 async def test_a_flush_of_nothing_writes_nothing(gate: Gateway) -> None:

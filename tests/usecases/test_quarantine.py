@@ -1,5 +1,6 @@
 """Quarantine: what could not be a punch is kept, looked at, released or dismissed. A real store."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import date
@@ -133,6 +134,43 @@ async def test_an_item_decided_once_is_not_decided_again(gate: Gateway) -> None:
         with pytest.raises(Refused, match=f"is {state} already"):
             await _dismiss(gate, item_id)
     assert await _count(gate, schema.punch) == 1
+
+
+async def test_of_two_decisions_at_once_the_first_stands(gate: Gateway) -> None:
+    item_id = await _hold(gate)
+
+    decided = await asyncio.gather(
+        _dismiss(gate, item_id, "first"), _dismiss(gate, item_id, "second"), return_exceptions=True
+    )
+
+    lost = [each for each in decided if isinstance(each, Refused)]
+    won = [each for each in decided if isinstance(each, Quarantined)]
+    assert (len(won), len(lost)) == (1, 1)
+    assert "at the same time" in str(lost[0])
+    assert await quarantine.get(gate.context, MAIN, item_id) == won[0]
+    actions = [entry.action for entry in await audit.list_entries(gate.context, MAIN)]
+    assert actions.count("quarantine.dismiss") == 1
+
+
+async def test_a_release_that_comes_second_says_that_the_punch_is_stored(gate: Gateway) -> None:
+    item_id = await _hold(gate)
+    # Somebody dismisses the item while its punch is stored; no test could come between otherwise.
+    await gate.context.writer.run(
+        lambda tx: tx.exec_driver_sql(
+            "CREATE TRIGGER planted AFTER INSERT ON punch BEGIN"
+            " UPDATE quarantine SET state = 'dismissed', note = 'theirs'; END"
+        )
+    )
+
+    with pytest.raises(Refused, match="at the same time") as caught:
+        await _release(gate, item_id)
+
+    (punch,) = await gate.context.database.read(lambda tx: tx.execute(select(schema.punch)).all())
+    assert punch.punch_id in str(caught.value)
+    item = await quarantine.get(gate.context, MAIN, item_id)
+    assert (item.state, item.note, item.punch_id) == ("dismissed", "theirs", None)
+    actions = {entry.action for entry in await audit.list_entries(gate.context, MAIN)}
+    assert "quarantine.release" not in actions
 
 
 async def test_a_dismissed_item_keeps_its_bytes_and_the_reason_of_the_operator(
@@ -298,10 +336,23 @@ async def test_beyond_the_bound_the_oldest_dismissed_go_and_open_ones_never(
     for number in (0, 2, 4):
         await _dismiss(gate, ids[number])
 
-    assert await quarantine.prune(gate.context) == 0
-    gone = await gate.context.writer.run(lambda tx: rows.prune(tx, bound=4))
-    assert gone == 2
+    assert await quarantine.prune(gate.context, now=NOON) == 0
+    assert await quarantine.prune(gate.context, now=NOON + 9, bound=4) == 2
     left = {item.id for item in await quarantine.list_items(gate.context, MAIN, state=None)}
     assert left == {ids[1], ids[3], ids[4], ids[5]}
-    assert await gate.context.writer.run(lambda tx: rows.prune(tx, bound=1)) == 1
-    assert await gate.context.writer.run(lambda tx: rows.prune(tx, bound=1)) == 0
+    assert await quarantine.prune(gate.context, now=NOON, bound=1) == 1
+    assert await quarantine.prune(gate.context, now=NOON, bound=1) == 0
+
+
+async def test_pruning_leaves_one_entry_per_account_with_the_count(gate: Gateway) -> None:
+    for number in range(3):
+        await _dismiss(gate, await _hold(gate, **{**FUTURE, "user_id": f"p{number}"}))
+    before = await audit.list_entries(gate.context, MAIN)
+    await quarantine.prune(gate.context, now=NOON, bound=3)
+    assert await audit.list_entries(gate.context, MAIN) == before
+
+    await quarantine.prune(gate.context, now=NOON + 9, bound=1)
+
+    entry, *rest = await audit.list_entries(gate.context, MAIN)
+    assert rest == before
+    assert (entry.at, entry.action, entry.after) == (NOON + 9, "quarantine.prune", {"count": 2})

@@ -17,6 +17,7 @@ _STORE: Final = "src/punchgate/store/"
 #: Files of the store whose functions are not questions or changes of one account, and why.
 OTHER_STORE_FILES: Final = {
     "database.py": "opens the database and hands out transactions",
+    "error.py": "says what failed; no statement",
     "fact.py": "values that the writer takes and gives; no statement",
     "migrate.py": "brings a whole database to the newest schema",
     "record.py": "the statements of one group, which holds punches of many accounts",

@@ -5,6 +5,8 @@ refused. No command keeps a rule or a query of its own: whatever one can do, a p
 can do.
 """
 
+from typing import Annotated
+
 import typer
 
 from punchgate.cli import (
@@ -34,6 +36,23 @@ app = typer.Typer(
     # Drawing help with Rich takes longer to import than everything else of `--help` together.
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def punchgate(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=version.print_and_end,
+            is_eager=True,
+            help="Print the version and end.",
+        ),
+    ] = False,
+) -> None:
+    """Take what is said before a command."""
+
 
 serve.register(app)
 demo.register(app)

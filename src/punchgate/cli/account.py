@@ -25,7 +25,7 @@ Zone = Annotated[
 ]
 
 
-@command(app, "add")
+@command(app, "add", creates=True)
 def add(
     here: Here,
     name: Annotated[str, typer.Argument(help="Name; it can never be changed.")],

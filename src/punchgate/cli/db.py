@@ -9,7 +9,7 @@ from punchgate.cli.session import Here, command
 app = typer.Typer(no_args_is_help=True)
 
 
-@command(app, "migrate")
+@command(app, "migrate", creates=True)
 def migrate(here: Here) -> None:
     """Bring the tables up to date; safe to repeat."""
     import asyncio

@@ -55,7 +55,7 @@ Methods = Annotated[
 Heartbeat = Annotated[int | None, typer.Option(help="Seconds between its heartbeats, 10 to 3600.")]
 
 
-@account_command(app, "add")
+@account_command(app, "add", creates=True)
 def add(  # noqa: PLR0913 (one parameter for each option)
     here: Here,
     serial: Serial,
@@ -82,7 +82,7 @@ def add(  # noqa: PLR0913 (one parameter for each option)
     _tell(here, added)
 
 
-@account_command(app, "claim")
+@account_command(app, "claim", creates=True)
 def claim(  # noqa: PLR0913 (one parameter for each option)
     here: Here,
     serial: Serial,

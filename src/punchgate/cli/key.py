@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 
-@account_command(app, "add")
+@account_command(app, "add", creates=True)
 def add(
     here: Here,
     *,

@@ -5,19 +5,17 @@ import json
 import typer
 
 from punchgate.cli import session
-from punchgate.cli.session import Here, command
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the line; it has no noun."""
-    command(app, "openapi")(openapi)
+    app.command("openapi")(openapi)
 
 
-def openapi(here: Here) -> None:
+def openapi() -> None:
     """Print the published contracts as OpenAPI, in JSON."""
     from punchgate import registry  # noqa: PLC0415 (imports every contract)
 
     with session.telling():
         document = registry.openapi()
-    indent = None if here.as_json else 2
-    typer.echo(json.dumps(document, indent=indent, ensure_ascii=False))
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

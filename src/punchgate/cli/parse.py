@@ -30,6 +30,14 @@ def wall_time(text: str | None, option: str) -> datetime | None:
     )
 
 
+def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Read `--since` and `--until`: half-open, in this order."""
+    first, end = wall_time(since, "--since"), wall_time(until, "--until")
+    if first is not None and end is not None and end < first:
+        raise typer.BadParameter(f"it ends before it begins at {since}.", param_hint="--until")
+    return first, end
+
+
 def end_of_day(text: str | None, option: str) -> int | None:
     """Read a last day as the instant, in milliseconds, at which it is over in UTC."""
     if text is None:

@@ -26,7 +26,7 @@ CustomId = Annotated[str | None, typer.Option(help="Your own id, unique in the a
 Type = Annotated[str | None, typer.Option("--type", help="Student, Employee, …")]
 
 
-@account_command(app, "add")
+@account_command(app, "add", creates=True)
 def add(
     here: Here,
     code: Code,

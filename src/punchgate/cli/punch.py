@@ -2,6 +2,8 @@
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
 import sys
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,9 +11,12 @@ import typer
 
 from punchgate.cli import output, parse, session
 from punchgate.cli.session import Here, account_command
+from punchgate.domain.error import NotFound
 from punchgate.domain.ids import DeviceId, PunchId, UserCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from punchgate.cli.session import Session
     from punchgate.domain.account import Account
     from punchgate.reports.exports import Layout
@@ -47,12 +52,12 @@ def list_punches(
     from punchgate.reports import punches
 
     wanted = _filter(device, person, since, until)
-    rows = session.run_account(
-        here,
-        lambda s, account: punches.list_punches(
-            s.context.database, account.no, wanted, limit=limit
-        ),
-    )
+
+    async def work(s: "Session", account: "Account") -> "Sequence[Row]":
+        await _ensure_known(s, account, wanted)
+        return await punches.list_punches(s.context.database, account.no, wanted, limit=limit)
+
+    rows = session.run_account(here, work)
     columns = ("punch_id", "wall_time", "user_code", "name", "device_id", "direction", "verify")
     output.many(columns, (_shown(row) for row in rows), as_json=here.as_json)
 
@@ -98,7 +103,7 @@ def export(  # noqa: PLR0913 (one parameter for each option)
     if out is None:
         session.run_account(here, lambda s, account: _write(s, account, wanted, layout))
         return
-    with session.telling(), exports.replacing(out) as file:
+    with session.telling(), _speaking_of(out), exports.replacing(out) as file:
         rows = session.run_account(
             here, lambda s, account: _write(s, account, wanted, layout, file)
         )
@@ -131,6 +136,7 @@ async def _write(
 ) -> int:
     from punchgate.reports import exports
 
+    await _ensure_known(s, account, wanted)
     with output.progress("punches written") as count:
         return await exports.write(
             s.context.database,
@@ -142,16 +148,49 @@ async def _write(
         )
 
 
+async def _ensure_known(s: "Session", account: "Account", wanted: "Filter") -> None:
+    """Raise NotFound for a device or a person that there is not, and of whom nothing is stored."""
+    from punchgate.reports import punches
+    from punchgate.reports.punches import Filter
+    from punchgate.usecases import devices, people
+
+    async def check(asked: Awaitable[object], alone: Filter) -> None:
+        try:
+            await asked
+        except NotFound:
+            # A device that was removed has left its punches.
+            if not await punches.list_punches(s.context.database, account.no, alone, limit=1):
+                raise
+
+    device, person = wanted.device_id, wanted.user_code
+    if device is not None:
+        await check(devices.get(s.context, account.no, device), Filter(device_id=device))
+    if person is not None:
+        await check(people.get(s.context, account.no, person), Filter(user_code=person))
+
+
+@contextmanager
+def _speaking_of(path: Path) -> Iterator[None]:
+    """Have an error name the file that was asked for, and not the one written beside it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def _filter(
     device: str | None, person: str | None, since: str | None, until: str | None
 ) -> "Filter":
     from punchgate.reports.punches import Filter
 
+    first, end = parse.period(since, until)
     return Filter(
         device_id=None if device is None else DeviceId(device),
         user_code=None if person is None else UserCode(person),
-        since=parse.wall_time(since, "--since"),
-        until=parse.wall_time(until, "--until"),
+        since=first,
+        until=end,
     )
 
 

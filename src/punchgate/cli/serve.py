@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from punchgate.cli import output, session
+from punchgate.cli import listening, output, session
 from punchgate.cli.session import Here, command
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the line; it has no noun."""
-    command(app, "serve")(serve)
+    command(app, "serve", creates=True)(serve)
 
 
 def serve(
@@ -48,5 +48,7 @@ def serve(
             output.say(f"Terminals are served on http://{running.devices}")
 
     with session.telling():
-        loaded = here.load(**{"http.listen": http, "devices.listen": devices})
-        app.run(loaded.settings, ready=ready)
+        settings = here.load(**{"http.listen": http, "devices.listen": devices}).settings
+        addresses = {"--http": settings.http.listen, "--devices": settings.devices.listen}
+        with listening.telling(addresses):
+            app.run(settings, ready=ready)

@@ -9,6 +9,7 @@ take and hand them over as one value. Nothing heavy is imported before a command
 import getpass
 import inspect
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,8 @@ class Here:
     as_json: bool = False
     #: Name of the account, for commands that speak of one.
     account: str = DEFAULT_ACCOUNT
+    #: Whether the command makes an installation where there is none.
+    may_create: bool = False
 
     def load(self, **options: Any) -> "Loaded":
         """Read the settings; `options` are further ones by dotted name, None means not given."""
@@ -115,17 +118,21 @@ _SHARED: Final = (_DATA, _DATABASE, _CONFIG, _JSON)
 
 
 def command(
-    app: typer.Typer, name: str
+    app: typer.Typer, name: str, *, creates: bool = False
 ) -> Callable[[Callable[Concatenate[Here, P], None]], Callable[Concatenate[Here, P], None]]:
-    """Register a command of the installation: `--data`, `--database`, `--config` and `--json`."""
-    return _registered(app, name, _SHARED)
+    """Register a command of the installation: `--data`, `--database`, `--config` and `--json`.
+
+    One that does not create ends with NotFound where there is no data: a mistyped directory is
+    told, and not made.
+    """
+    return _registered(app, name, _SHARED, creates=creates)
 
 
 def account_command(
-    app: typer.Typer, name: str
+    app: typer.Typer, name: str, *, creates: bool = False
 ) -> Callable[[Callable[Concatenate[Here, P], None]], Callable[Concatenate[Here, P], None]]:
     """Register a command of one account: the same options and `--account`."""
-    return _registered(app, name, (_ACCOUNT, *_SHARED))
+    return _registered(app, name, (_ACCOUNT, *_SHARED), creates=creates)
 
 
 def run(here: Here, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -141,7 +148,7 @@ def run_quietly(here: Here, work: Callable[[Session], Awaitable[T]]) -> T:
     """Do one thing as `run`, and leave its error to the caller."""
     import asyncio
 
-    return asyncio.run(_run(here.load().settings, work))
+    return asyncio.run(_run(here, work))
 
 
 def run_account(here: Here, work: Callable[[Session, "Account"], Awaitable[T]]) -> T:
@@ -164,8 +171,11 @@ def telling() -> Iterator[None]:
         output.say(str(error))
         code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), FAILED)
         raise typer.Exit(code) from error
+    except BrokenPipeError:
+        # Nothing went wrong here: whoever read our output has enough.
+        raise
     except OSError as error:
-        output.say(f"{error.strerror or error}: {error.filename or 'the data directory'}.")
+        output.say(_sentence(error))
         raise typer.Exit(FAILED) from error
 
 
@@ -174,10 +184,21 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _run(settings: Any, work: Callable[[Session], Awaitable[T]]) -> T:
+def _sentence(error: OSError) -> str:
+    what = error.strerror or str(error)
+    if error.filename is None:
+        return f"{what}."
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        # Of the directories that we make, one that is there already is fine; a file is not.
+        return f"{error.filename} is not a directory."
+    return f"{what}: {error.filename}."
+
+
+async def _run(here: Here, work: Callable[[Session], Awaitable[T]]) -> T:
     from punchgate import app
 
-    async with app.open_context(settings) as context:
+    settings = here.load().settings
+    async with app.open_context(settings, may_create=here.may_create) as context:
         return await work(Session(context, _actor(), clock()))
 
 
@@ -189,15 +210,29 @@ def _actor() -> str:
         return f"cli:{os.getuid()}"
 
 
+@contextmanager
+def _until_enough_was_read() -> Iterator[None]:
+    """End well when nobody reads on, as in `… | head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer has nowhere to go; the interpreter would complain of it.
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
 def _registered(
-    app: typer.Typer, name: str, shared: tuple[inspect.Parameter, ...]
+    app: typer.Typer, name: str, shared: tuple[inspect.Parameter, ...], *, creates: bool
 ) -> Callable[[Callable[Concatenate[Here, P], None]], Callable[Concatenate[Here, P], None]]:
     def register(
         body: Callable[Concatenate[Here, P], None],
     ) -> Callable[Concatenate[Here, P], None]:
         def shell(**given: Any) -> None:
-            here = Here(**{each.name: given.pop(each.name) for each in shared})
-            body(here, **given)  # type: ignore[call-arg]  # Typer has read the signature below
+            here = Here(**{each.name: given.pop(each.name) for each in shared}, may_create=creates)
+            with _until_enough_was_read():
+                body(here, **given)  # type: ignore[call-arg]  # Typer has read the signature below
 
         _, *own = inspect.signature(body).parameters.values()
         parameters = [*own, *shared]

@@ -3,8 +3,8 @@
 Parses and prints; the terminals are in `simulators/`. It talks to the server as any device does and
 opens no database: what it cannot do over the published API, it cannot do.
 """
+# ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
-import asyncio
 import random
 import time
 from collections.abc import Sequence
@@ -76,7 +76,9 @@ def http_command(  # noqa: PLR0913 (one parameter for each option)
     Late arrivals, lunch breaks, a double punch and a night shift are among them. What was not
     acknowledged is sent again. Sending the same days twice gives duplicates only.
     """
-    from punchgate.simulators import http  # noqa: PLC0415 (aiohttp takes a while to import)
+    import asyncio
+
+    from punchgate.simulators import http
 
     if len(serial) != len(token):
         raise typer.BadParameter(
@@ -106,7 +108,9 @@ class _Outcome:
 
 
 async def _play(wish: _Wish) -> _Outcome:
-    from punchgate.simulators import fleet, http  # noqa: PLC0415 (see above)
+    import asyncio
+
+    from punchgate.simulators import fleet, http
 
     counter = fleet.Counter()
     surroundings = http.Surroundings(
@@ -136,7 +140,7 @@ async def _play(wish: _Wish) -> _Outcome:
 async def _plan(
     wish: _Wish, terminal: "http.Terminal"
 ) -> tuple[tuple["day.Planned", ...], date, date]:
-    from punchgate.simulators import day  # noqa: PLC0415 (only when something is played)
+    from punchgate.simulators import day
 
     # The device's calendar, not this machine's: the gateway tells which zone it stands in.
     now = (await terminal.config()).wall_time

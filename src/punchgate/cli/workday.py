@@ -3,20 +3,22 @@
 Parses and prints; the rules are in `domain/`, the cases are read by `reports/trial.py`. It needs no
 database and no server.
 """
+# ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from punchgate.domain.error import Invalid
-from punchgate.reports import trial
-from punchgate.reports.trial import Trial
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from punchgate.reports.trial import Trial
 
 _DIFFERS: Final = 1
 _UNREADABLE: Final = 2
@@ -42,6 +44,10 @@ def compute(
 
     Ends with 1 if a computed result differs from its expectation, with 2 if FILE cannot be read.
     """
+    from rich.console import Console
+
+    from punchgate.reports import trial
+
     messages = Console(stderr=True, highlight=False, markup=False)
     try:
         trials = [trial.run(case) for case in _cases(file)]
@@ -60,7 +66,14 @@ def compute(
         count = f"{len(differing)} of {len(trials)} cases"
         messages.print(f"Not as expected: {', '.join(differing)} ({count}).")
         raise typer.Exit(_DIFFERS)
-    messages.print(f"{sum(each.is_equal is True for each in trials)} of {len(trials)} as expected.")
+    messages.print(_as_expected(trials))
+
+
+def _as_expected(trials: Sequence["Trial"]) -> str:
+    equal = sum(each.is_equal is True for each in trials)
+    only_computed = len(trials) - equal
+    beside = f", {only_computed} only computed" if only_computed else ""
+    return f"{equal} of {equal} as expected{beside}."
 
 
 def _cases(file: Path) -> list[Mapping[str, object]]:
@@ -81,7 +94,10 @@ def _cases(file: Path) -> list[Mapping[str, object]]:
     return cast("list[Mapping[str, object]]", cases)
 
 
-def _table(trials: Sequence[Trial]) -> Table:
+def _table(trials: Sequence["Trial"]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("Case", "Computed", "Expected", "Result", show_lines=True)
     for each in trials:
         computed = _lines(each.computed)
@@ -108,8 +124,10 @@ def _lines(result: Mapping[str, object]) -> list[tuple[str, str]]:
     return lines
 
 
-def _marked(lines: list[tuple[str, str]], other: list[tuple[str, str]], style: str) -> Text:
+def _marked(lines: list[tuple[str, str]], other: list[tuple[str, str]], style: str) -> "Text":
     """Join lines, those in a style that the other side does not have; all plain without one."""
+    from rich.text import Text
+
     same = set(other) if other else set(lines)
     text = Text()
     for number, line in enumerate(lines):

@@ -18,8 +18,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine, sqlite_engine
 from punchgate.store import error as errors
+from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine, sqlite_engine
 from punchgate.store.error import StoreOutdated, StoreUnavailable
 
 _STEPS: Final = Path(__file__).parent / "migrations"

@@ -68,19 +68,17 @@ async def open_store(
 
 def _ensure_directory(where: Address) -> None:
     if where.dialect == "sqlite" and where.path.parent.exists() and not where.path.parent.is_dir():
-        raise NotADirectoryError(
-            errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(where.path.parent)
-        )
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(where.path.parent))
 
 
 def _nothing(where: Address) -> str:
     if where.dialect == "sqlite":
         return (
-            f"There is no data in {where.path.parent}. It holds no {where.path.name}: name the right"
-            " directory, or make one there with `punchgate db migrate`."
+            f"There is no data in {where.path.parent}. It holds no {where.path.name};"
+            " name the right directory, or begin a new one with `punchgate db migrate`."
         )
     # Without the password.
-    return f"There is no data in {make_url(where.url)!r}. Make it with `punchgate db migrate`."
+    return f"There is no data in {make_url(where.url)!r}. Begin it with `punchgate db migrate`."
 
 
 def _lock(directory: Path) -> int:

@@ -56,12 +56,12 @@ def decide(tx: Connection, account: AccountNo, item: Quarantined) -> bool:
     return decided.rowcount == 1
 
 
-def prune(tx: Connection, bound: int = BOUND) -> int:
-    """Throw away the oldest dismissed items of accounts that have too many, and say how many.
+def prune(tx: Connection, bound: int = BOUND) -> dict[AccountNo, int]:
+    """Throw away the oldest dismissed items of accounts that have too many; say whose and how many.
 
     An exception to "the account comes second": upkeep goes through all of them.
     """
-    gone = 0
+    gone: dict[AccountNo, int] = {}
     over = select(_ITEM.c.account, func.count()).group_by(_ITEM.c.account)
     for account, count in tx.execute(over.having(func.count() > bound)).all():
         oldest = tx.execute(
@@ -75,7 +75,7 @@ def prune(tx: Connection, bound: int = BOUND) -> int:
             tx.execute(
                 delete(_ITEM).where(_ITEM.c.account == account, _ITEM.c.quarantine_id.in_(ids))
             )
-        gone += len(ids)
+            gone[AccountNo(account)] = len(ids)
     return gone
 
 

@@ -52,6 +52,7 @@ class PostgresWriter:
 
     @property
     def rows(self) -> int:
+        """How many items have been committed; see `Writer`."""
         return self._rows
 
     @property

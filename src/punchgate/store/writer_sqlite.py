@@ -68,6 +68,7 @@ class SqliteWriter:
 
     @property
     def rows(self) -> int:
+        """How many items have been committed; see `Writer`."""
         return self._rows
 
     @property

@@ -20,6 +20,8 @@ from punchgate.usecases.punches import Upload
 from punchgate.wire.event import Unreadable
 
 MOST: Final = 10_000
+#: Who did it where nobody asked for it.
+_UPKEEP: Final = "upkeep"
 
 
 async def list_items(
@@ -107,9 +109,20 @@ async def dismiss(
     return dismissed
 
 
-async def prune(context: Context) -> int:
-    """Keep every account's quarantine within its bound; only dismissed items go."""
-    return await context.writer.run(quarantine.prune)
+async def prune(context: Context, *, now: int, bound: int = quarantine.BOUND) -> int:
+    """Keep every account's quarantine within its bound, and say how many items went.
+
+    Only dismissed items go, a thousand of an account at once; each account's audit says how many.
+    """
+
+    def work(tx: Connection) -> int:
+        gone = quarantine.prune(tx, bound)
+        for account, count in gone.items():
+            entry = Entry(now, _UPKEEP, "quarantine.prune", "quarantine", after={"count": count})
+            audit.note(tx, account, entry)
+        return sum(gone.values())
+
+    return await context.writer.run(work)
 
 
 def _open(item: Quarantined) -> Quarantined:

@@ -15,8 +15,8 @@ from punchgate.store.database import Connection
 from punchgate.store.workdays import Computed, Stale
 from punchgate.usecases.context import Context
 
-#: Days of one pass: those of a date share one read of its punches. A pass of this size takes a tenth
-#: of a second.
+#: Days of one pass: those of a date share one read of its punches. A pass of this size takes a
+#: tenth of a second.
 PASS: Final = 1_000
 #: Days of one transaction; more would hold a punch up for longer than a commit takes.
 KEEP: Final = 250

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from punchgate import telemetry
 from punchgate.contracts import ingest_v1
 from punchgate.contracts.ingest_v1 import errors
 from punchgate.domain.error import NotFound, PunchgateError
@@ -239,17 +240,25 @@ async def test_a_fault_of_ours_says_no_more_than_its_id(stage: Stage, clock: obj
     assert first.headers["request-id"] != second.headers["request-id"]
 
 
+def shed() -> float:
+    samples = [sample for family in telemetry.SHED.collect() for sample in family.samples]
+    return sum(each.value for each in samples if each.name == "punchgate_shed_total")
+
+
 async def test_a_commit_that_fails(stage: Stage) -> None:
     stage.break_store()
+    before = shed()
     expected = error("storage_unavailable", "The punch could not be stored; send it again.")
     for body in (PUNCH, [PUNCH, {**PUNCH, "user_id": "1002"}], [PUNCH, {}]):
         check(await stage.post(body), 503, expected, retry_after="5")
+    assert shed() == before
     # Nothing of the request is kept: the bad neighbour of the third body neither.
     assert stage.rows("SELECT count(*) FROM quarantine") == [(0,)]
 
 
 async def test_a_full_queue(stage: Stage) -> None:
     writer, held_up = stage.gateway.context.writer, threading.Event()
+    before = shed()
     try:
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(writer.run(lambda _: held_up.wait(60)))
@@ -266,6 +275,8 @@ async def test_a_full_queue(stage: Stage) -> None:
     expected = error("unavailable", "The gateway is not available; try again.")
     check(answer, 503, expected, retry_after="5")
     check_ok(await stage.post(PUNCH))
+    assert shed() == before + 1
+    assert telemetry.REGISTRY.get_sample_value("punchgate_shed_total", {"reason": "busy"})
 
 
 def test_the_table_of_inner_errors_is_total() -> None:

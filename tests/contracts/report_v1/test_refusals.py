@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from punchgate import telemetry
 from punchgate.contracts import report_v1
 from punchgate.contracts.report_v1 import errors
 from punchgate.domain.error import NotFound, PunchgateError
@@ -190,6 +191,43 @@ async def test_a_declared_body_beyond_the_cap_is_refused_unread(
     if status == 413:
         assert refusal(answer) == (413, "Request too large")
         assert answer.headers["connection"] == "close"
+        assert answer.headers["ratelimit"] == '"report";r=99;t=3600'
+        assert (await stage.ask(DAY)).headers["ratelimit"] == '"report";r=98;t=3600'
+
+
+async def test_the_size_is_judged_after_key_scope_and_limit(stage: Stage) -> None:
+    large = ("Content-Length", "65537")
+
+    async def ask(key: str, query: str = "") -> Response:
+        headers = [("X-API-Key", key), large]
+        return await asgi.call(limited.app, "GET", f"{PATH}?{query}", headers)
+
+    app = report_v1.build(stage.gateway.edge, report_v1.Settings(rate_requests=1))
+    limited = replace(stage, app=app)
+    writer = await stage.gateway.add_key(scopes=["punches:write"])
+    assert (await ask("wrong")).status == 401
+    assert (await ask(writer)).status == 403
+    # Before the parameters, of which none is right.
+    assert (await ask(stage.key)).status == 413
+    assert (await ask(stage.key)).status == 429
+
+
+def _refused_keys() -> float:
+    sample = telemetry.REGISTRY.get_sample_value
+    return sample("punchgate_auth_failures_total", {"contract": "report_v1"}) or 0.0
+
+
+async def test_refused_keys_are_counted_and_nothing_else_is(stage: Stage) -> None:
+    before = _refused_keys()
+    await stage.ask(DAY)
+    await stage.ask(DAY, key=await stage.gateway.add_key(scopes=["punches:write"]))
+    await stage.ask(DAY, method="POST", key="wrong")
+    assert _refused_keys() == before
+
+    await stage.ask(DAY, key="wrong")
+    await asgi.call(stage.app, "GET", f"{PATH}?{DAY}")
+
+    assert _refused_keys() == before + 2
 
 
 @pytest.mark.parametrize(("size", "status"), [(65_536, 200), (65_537, 413)])
