@@ -40,8 +40,8 @@ test: system check ## everything: what the tests need, `check`, then all suites
 check: $(CHECKS) ## format, ruff, types, import contracts, own lints, generated files fresh
 	@:
 
-bench: .bench-venv/.ready ## ours against the baselines and the limit, in one run, as ratios
-	@.bench-venv/bin/python bench/run.py
+bench: tools ## ours against the baselines and the limit, in one run, as ratios
+	@$(BIN)/python bench/run.py
 
 soak: tools ## the ledger: kill -9 under load for an hour, with its seed printed
 	@PUNCHGATE_LEDGER_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/journeys/test_ledger.py -s -q --timeout 0
@@ -49,10 +49,9 @@ soak: tools ## the ledger: kill -9 under load for an hour, with its seed printed
 docs: tools ## rebuild the generated pages: settings, commands, OpenAPI, invariants
 	@$(BIN)/python -m tools.docs
 
-lock: tools ## compile the three locks anew from pyproject.toml
+lock: tools ## compile the two locks anew from pyproject.toml
 	@$(UV_COMPILE) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
-	@$(UV_COMPILE) pyproject.toml --extra dev --extra bench -c requirements-dev.lock -o requirements-bench.lock
 
 # Not listed: steps of the targets above.
 
@@ -101,11 +100,4 @@ $(VENV)/.runtime: requirements.lock | $(VENV)/.python
 $(VENV)/.dev: requirements-dev.lock | $(VENV)/.python
 	@echo "setup: the libraries and tools of requirements-dev.lock"
 	@$(BIN)/python $(PIP) -r requirements-dev.lock
-	@touch $@
-
-.bench-venv/.ready: requirements-bench.lock tools/link.py
-	@echo "setup: .bench-venv with the libraries of requirements-bench.lock"
-	@$(PYTHON) -m venv .bench-venv
-	@.bench-venv/bin/python $(PIP) -r requirements-bench.lock
-	@.bench-venv/bin/python tools/link.py
 	@touch $@

@@ -15,7 +15,7 @@ import pytest
 from tools.lint.source import load
 
 _ROOT = Path(__file__).parents[2]
-_LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock")
+_LOCKS = ("requirements.lock", "requirements-dev.lock")
 _PINNED = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==([^ ;\\]+)", re.MULTILINE)
 _NAME = re.compile(r"^[A-Za-z0-9._-]+")
 
@@ -37,9 +37,8 @@ def test_no_lock_records_where_anything_was_downloaded(lock: str) -> None:
 
 
 def test_the_locks_agree_with_each_other() -> None:
-    runtime, dev, bench = (_versions(lock) for lock in _LOCKS)
+    runtime, dev = (_versions(lock) for lock in _LOCKS)
     assert runtime.items() <= dev.items()
-    assert dev.items() <= bench.items()
 
 
 def test_every_dependency_is_locked() -> None:
@@ -48,7 +47,6 @@ def test_every_dependency_is_locked() -> None:
     wanted = (
         (project["dependencies"], "requirements.lock"),
         (extras["dev"], "requirements-dev.lock"),
-        (extras["bench"], "requirements-bench.lock"),
     )
     for requirements, lock in wanted:
         names = {_normal(requirement) for requirement in requirements}
