@@ -12,7 +12,6 @@ from itertools import chain
 from typing import Any, Final
 
 from punchgate.domain import event
-from punchgate.domain.event import Event
 from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.store import schema
 from punchgate.store.fact import Fact, Held, Outcome
@@ -107,11 +106,6 @@ def record(
 def hold(db: sqlite3.Connection, items: Iterable[Held]) -> None:
     """Put items into quarantine; one that is there already stays as it is."""
     _write(db, _HELD, [(*item, "open") for item in items])
-
-
-def append(db: sqlite3.Connection, account: AccountNo, entry: Event) -> None:
-    """Append one entry to the event log."""
-    db.execute(_EVENT.text(1), (account, *entry))
 
 
 def _drop_known(db: sqlite3.Connection, fresh: dict[tuple[AccountNo, str], int]) -> int:
