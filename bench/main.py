@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import growth, ingest, machine, reading, table
+from bench import delivery, growth, ingest, machine, reading, replay, table, terminals
 from bench.load import LoadError
 from bench.processes import ROOT, ServerError
 from bench.rounds import NeverQuiet
@@ -28,6 +28,11 @@ BENCHMARKS: Final[Mapping[str, Callable[[Setting], list[Line]]]] = {
     "batch": ingest.batch,
     "summary": reading.summary,
     "growth": growth.growth,
+    "terminals_pull_many": terminals.pull_many,
+    "terminals_pull_one": terminals.pull_one,
+    "terminals_decode": terminals.decode,
+    "delivery": delivery.delivery,
+    "replay": replay.replay,
 }
 PAGE: Final = ROOT / "docs" / "performance.md"
 _CACHE: Final = "PUNCHGATE_BENCH_CACHE"

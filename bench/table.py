@@ -55,6 +55,7 @@ class Comparison:
     at_most: float | None = None
     per_s_at_least: float | None = None
     p50_ms_at_most: float | None = None
+    p99_ms_at_most: float | None = None
     remark: str = ""
 
 
@@ -122,6 +123,7 @@ def _judge(comparison: Comparison, ratio: float, ours: Sample) -> bool | None:
         (ratio, operator.le, comparison.at_most),
         (ours.per_s, operator.ge, comparison.per_s_at_least),
         (ours.p50_ms, operator.le, comparison.p50_ms_at_most),
+        (ours.p99_ms, operator.le, comparison.p99_ms_at_most),
     )
     held = [bool(holds(value, bound)) for value, holds, bound in bounds if bound is not None]
     return all(held) if held else None
@@ -138,12 +140,16 @@ def _goal(comparison: Comparison) -> str:
         parts.append(f"≥ {comparison.per_s_at_least:,.0f}/s")
     if comparison.p50_ms_at_most is not None:
         parts.append(f"p50 ≤ {comparison.p50_ms_at_most:g} ms")
+    if comparison.p99_ms_at_most is not None:
+        parts.append(f"p99 ≤ {comparison.p99_ms_at_most:,.0f} ms")
     return ", ".join(parts)
 
 
 def _figure(ratio: Ratio, sample: Sample) -> str:
     if ratio in {"sooner", "longer"}:
         return f"p50 {_ms(sample.p50_ms)}, p99 {_ms(sample.p99_ms)}"
+    if not sample.p99_ms:
+        return f"{sample.per_s:,.0f}/s"
     return f"{sample.per_s:,.0f}/s, p99 {_ms(sample.p99_ms)}"
 
 

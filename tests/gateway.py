@@ -22,6 +22,7 @@ from punchgate.store.opening import open_store
 from punchgate.usecases import devices, keys, punches, workdays
 from punchgate.usecases.context import Context
 from punchgate.usecases.directory import Directory, Entry
+from punchgate.usecases.log import Log
 from punchgate.usecases.presence import Presence
 from punchgate.usecases.punches import Receipt
 from punchgate.wire import attendance
@@ -103,6 +104,9 @@ async def open(  # noqa: A001 (reads as gateway.open)
                 store.database, default_zone=chosen.default_zone, monotonic=time.monotonic
             ),
             presence=Presence(),
+            log=Log(store.database),
             readers=registry.READERS,
+            vault=chosen.vault(),
+            targets=chosen.delivery.rules(),
         )
         yield Gateway(context, clock)

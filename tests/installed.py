@@ -39,7 +39,15 @@ def postgresql_folder() -> Path:
 
 def missing(name: str, *, package: str) -> NoReturn:
     """Skip the running test because `name` is not there; with `CI=true`, fail it."""
-    sentence = f"`{name}` is not installed: `apt-get install {package}`, or run `make test` as root"
+    _give_up(f"`{name}` is not installed: `apt-get install {package}`, or run `make test` as root")
+
+
+def missing_client(name: str) -> NoReturn:
+    """Skip the running test because a third-party client is not there; with `CI=true`, fail it."""
+    _give_up(f"the client `{name}` is not installed: run `make test`, which fetches it")
+
+
+def _give_up(sentence: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)

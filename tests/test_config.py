@@ -1,12 +1,14 @@
 """The settings: who wins, what is refused, what is shown. Real files, the real environment."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from punchgate import config
 from punchgate.domain.error import Invalid
+from punchgate.domain.target import Rules
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,7 @@ def test_without_any_setting_the_defaults_are_those_of_the_pages() -> None:
         "rate_window_s": 3600,
         "default_user_type": "Employee",
     }
+    assert settings.manage.model_dump() == {"rate_requests": 600}
 
 
 def test_the_environment_wins_over_the_file_and_an_option_over_both(
@@ -175,3 +178,58 @@ def test_an_address_is_a_host_and_a_port(monkeypatch: pytest.MonkeyPatch, text: 
 def test_an_empty_address_opens_no_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUNCHGATE_DEVICES__LISTEN", "")
     assert config.load().settings.devices.listen == ""
+
+
+def test_what_leaves_has_the_defaults_of_the_page() -> None:
+    settings = config.load().settings
+    assert settings.delivery.model_dump() == {
+        "allow_http": False,
+        "allow_networks": (),
+        "ca_file": None,
+        "show_private_answers": False,
+        "concurrency": 256,
+        "keep_accepted_days": 14,
+        "keep_failed_days": 90,
+    }
+    assert settings.delivery.rules() == Rules()
+    assert settings.vault().file == Path("data/master.key")
+
+
+def test_the_guard_gets_its_rules_from_the_operator(file: Path) -> None:
+    file.write_text(
+        '[delivery]\nallow_http = true\nallow_networks = ["10.1.0.0/16", "fd12::/32"]\n'
+    )
+    rules = config.load(file).settings.delivery.rules()
+    assert rules == Rules(
+        allow_http=True, allow_networks=(ip_network("10.1.0.0/16"), ip_network("fd12::/32"))
+    )
+
+
+@pytest.mark.parametrize("network", ["10.1.0.1/16", "everywhere", "", "300.0.0.0/8"])
+def test_a_network_that_is_none_is_refused(file: Path, network: str) -> None:
+    file.write_text(f'[delivery]\nallow_networks = ["{network}"]\n')
+    with pytest.raises(Invalid, match=r"delivery\.allow_networks"):
+        config.load(file)
+
+
+def test_the_master_key_stands_in_a_file_or_in_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('[secrets]\nkey_file = "/etc/punchgate/key"\nold_key_files = ["/etc/old"]\n')
+    vault = config.load(file, {"data": Path("/srv/data")}).settings.vault()
+    assert (vault.file, list(vault.old_files)) == (Path("/etc/punchgate/key"), [Path("/etc/old")])
+    assert vault.given is None
+    monkeypatch.setenv("PUNCHGATE_SECRETS__KEY", "a key in base64")
+    assert config.load().settings.vault().given == "a key in base64"
+
+
+def test_I8_the_master_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUNCHGATE_SECRETS__KEY", "a key in base64")
+    loaded = config.load()
+    shown = {each.name: each.value for each in config.show(loaded)}
+    assert shown["secrets.key"] == "***"
+    assert "a key in base64" not in repr(loaded)
+    monkeypatch.setenv("PUNCHGATE_DELIVERY__CONCURRENCY", "none")
+    with pytest.raises(Invalid) as caught:
+        config.load()
+    assert "a key in base64" not in str(caught.value)

@@ -23,10 +23,19 @@ NAMES = {
     "punchgate_build_info": {"version"},
     "punchgate_commit_rows": set(),
     "punchgate_commit_seconds": set(),
+    "punchgate_delivery_attempts": {"outcome"},
+    "punchgate_delivery_dead": set(),
+    "punchgate_delivery_endpoints": {"state"},
+    "punchgate_delivery_lag_seconds": set(),
+    "punchgate_delivery_parked_keys": set(),
+    "punchgate_delivery_seconds": set(),
+    "punchgate_delivery_transitions": {"state"},
     "punchgate_devices": {"state"},
+    "punchgate_event_guard_age_seconds": set(),
     "punchgate_http_request_seconds": {"contract", "status"},
     "punchgate_punches": {"outcome", "transport"},
     "punchgate_quarantine": {"state"},
+    "punchgate_replay_jobs": {"state"},
     "punchgate_shed": {"reason"},
     "punchgate_storage_free_bytes": set(),
     "punchgate_unclaimed_devices": set(),
@@ -234,6 +243,12 @@ def test_metrics_have_the_names_and_labels_that_are_documented() -> None:
     telemetry.AUTH_FAILURES.labels("ingest_v1").inc(0)
     telemetry.QUARANTINE.labels("open").set(0)
     telemetry.DEVICES.labels("online").set(0)
+    telemetry.ENDPOINTS.labels("active").set(0)
+    telemetry.REPLAYS.labels("running").set(0)
+    telemetry.ATTEMPTS.add("accepted")
+    telemetry.TRANSITIONS.add("active")
+    telemetry.DEAD.add()
+    telemetry.DELIVERY_SECONDS.add(amount=0.001)
 
     found = {
         family.name: {label for sample in family.samples for label in sample.labels} - {"le"}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the system packages that the tests start private instances of, when they are missing.
+# Install the system packages that the tests run or start private instances of, when missing.
 #
 # As root: through apt-get, without starting any service. Otherwise: say what to install; the tests
 # that need one are skipped. With CI=true a missing one is a failure.
@@ -26,6 +26,9 @@ need postgresql "/usr/lib/postgresql/*/bin/initdb" initdb
 need nginx nginx
 need gcc gcc
 need libc6-dev /usr/include/stdio.h
+# Two clients of port 4370 that the tests run are Node programs; npm fetches them.
+need nodejs node
+need npm npm
 
 [ -z "$missing" ] && exit 0
 

@@ -9,6 +9,8 @@ workers end, the writer drains, the files are closed. `kill -9` loses no more th
 
 import asyncio
 import gc
+import ipaddress
+import secrets
 import shutil
 import signal
 import sys
@@ -23,17 +25,34 @@ import uvloop
 
 from punchgate import __version__, registry, telemetry
 from punchgate.config import Settings
-from punchgate.contracts import ingest_v1, report_v1
+from punchgate.contracts import ingest_v1, manage_v1, report_v1, terminals_rest
+from punchgate.delivery.sender import Sender
+from punchgate.delivery.state import Tools
+from punchgate.delivery.worker import Deliveries
+from punchgate.engines import terminals
+from punchgate.engines.terminals import Terminals
+from punchgate.facades import zk
 from punchgate.httpkit import server
 from punchgate.httpkit.edge import Edge
 from punchgate.httpkit.health import Health
 from punchgate.httpkit.router import Mount, Router
+from punchgate.reports.terminal_view import Scope, TerminalView
 from punchgate.runtime import Supervisor, Worker, every, paced
 from punchgate.store import database, installation
 from punchgate.store.opening import open_store
-from punchgate.usecases import gauges, keys, quarantine, workdays
+from punchgate.usecases import (
+    accounts,
+    attempts,
+    facade_notices,
+    gauges,
+    keys,
+    quarantine,
+    transitions,
+    workdays,
+)
 from punchgate.usecases.context import Context
 from punchgate.usecases.directory import Directory
+from punchgate.usecases.log import Log
 from punchgate.usecases.presence import Presence
 
 
@@ -48,6 +67,7 @@ class Running:
 
     http: str
     devices: str
+    facade: str
 
 
 @asynccontextmanager
@@ -67,7 +87,11 @@ async def open_context(
                 store.database, default_zone=settings.default_zone, monotonic=time.monotonic
             ),
             presence=Presence(),
+            log=Log(store.database),
             readers=registry.READERS,
+            vault=settings.vault(),
+            targets=settings.delivery.rules(),
+            reach=settings.terminals.reach(),
         )
 
 
@@ -91,8 +115,15 @@ async def serve(
     stop = stop or _stop_on_signals()
     async with AsyncExitStack() as stack:
         context = await stack.enter_async_context(open_context(settings, serving=True))
-        edge = Edge(context, now, time.monotonic)
-        supervisor = Supervisor(_workers(context))
+        edge = Edge(context, now, time.monotonic, stop)
+        deliveries = await _deliveries(stack, context, settings)
+        calls = terminals.build(
+            context, now, asyncio.sleep, max_sessions=settings.terminals.max_sessions
+        )
+        stack.push_async_callback(calls.close)
+        supervisor = Supervisor(
+            [*_workers(context, settings, deliveries), *_calling(calls)],
+        )
         workers = asyncio.create_task(supervisor.run(), name="workers")
         stack.push_async_callback(_end, workers, context)
         health = Health(
@@ -100,10 +131,11 @@ async def serve(
             troubles=partial(_troubles, settings, supervisor, stop),
             gauges=partial(gauges.measure, context, now),
         )
-        every_mount, device_mounts = _mounts(edge, settings, health)
+        every_mount, device_mounts = _mounts(edge, settings, calls, health)
         running = Running(
             http=await _listen(stack, settings.http.listen, every_mount),
             devices=await _listen(stack, settings.devices.listen, device_mounts),
+            facade=await _listen_facade(stack, context, settings),
         )
         telemetry.BUILD.labels(__version__).set(1)
         telemetry.say("serving", version=__version__)
@@ -114,7 +146,9 @@ async def serve(
     telemetry.SINK.flush()
 
 
-def _mounts(edge: Edge, settings: Settings, health: Health) -> tuple[list[Mount], list[Mount]]:
+def _mounts(
+    edge: Edge, settings: Settings, calls: Terminals, health: Health
+) -> tuple[list[Mount], list[Mount]]:
     """Build every contract once; give what the listener for everything carries, and for devices."""
     values = {
         "ingest_v1": ingest_v1.Settings(
@@ -131,24 +165,65 @@ def _mounts(edge: Edge, settings: Settings, health: Health) -> tuple[list[Mount]
             rate_window_s=settings.report.rate_window_s,
             default_user_type=settings.report.default_user_type,
         ),
+        "manage_v1": manage_v1.Settings(rate_requests=settings.manage.rate_requests),
+        "terminals_rest": terminals_rest.Settings(
+            caller=calls,
+            open_networks=settings.open_networks,
+            trusted_proxies=settings.trusted_proxies,
+            rate_requests=settings.terminals.rate_requests,
+            all_deadline_s=settings.terminals.all_deadline_s,
+        ),
     }
-    everything, devices = [], []
+    everything: list[Mount] = []
+    devices: list[Mount] = []
     for contract in registry.CONTRACTS:
-        mount = Mount(contract.prefix, contract.build(edge, values[contract.name]))
-        everything.append(mount)
+        built = contract.build(edge, values[contract.name])
+        mounts = [Mount(path, built) for path in contract.paths]
+        everything += mounts
         if contract.is_for_devices:
-            devices.append(mount)
+            devices += mounts
     everything += [Mount(path, health) for path in ("/livez", "/readyz", "/metrics")]
     return everything, devices
 
 
-def _workers(context: Context) -> list[Worker]:
+async def _deliveries(stack: AsyncExitStack, context: Context, settings: Settings) -> Deliveries:
+    sender = Sender(context.targets, time.monotonic, ca_file=settings.delivery.ca_file)
+    tools = Tools(
+        context=context,
+        slots=asyncio.Semaphore(settings.delivery.concurrency),
+        now=now,
+        monotonic=time.monotonic,
+    )
+    await stack.enter_async_context(sender)
+    return Deliveries(tools, sender, registry.FORMATS, owner=secrets.token_hex(8))
+
+
+def _workers(context: Context, settings: Settings, deliveries: Deliveries) -> list[Worker]:
+    upkeep = partial(
+        attempts.prune,
+        context,
+        now,
+        accepted_days=settings.delivery.keep_accepted_days,
+        failed_days=settings.delivery.keep_failed_days,
+    )
     return [
         Worker("log", every(0.2, _flush_lines)),
-        Worker("presence", every(1.0, lambda: context.presence.flush(context.writer, now=now()))),
+        Worker("presence", every(1.0, partial(transitions.note, context, now))),
+        Worker("silence", every(5.0, partial(transitions.sweep, context, now, started_at=now()))),
         Worker("keys", every(30.0, lambda: keys.note_uses(context))),
         Worker("quarantine", every(60.0, lambda: quarantine.prune(context, now=now()))),
+        Worker("follow", every(0.1, context.log.poll)),
+        Worker("deliveries", deliveries.run),
+        Worker("attempts", every(3_600.0, upkeep)),
         Worker("workdays", paced(partial(workdays.refresh, context, now))),
+    ]
+
+
+def _calling(calls: Terminals) -> list[Worker]:
+    """Read terminals by schedule; enable what a process that died has left disabled."""
+    return [
+        Worker("terminals", calls.run),
+        Worker("terminals left disabled", paced(calls.sweep)),
     ]
 
 
@@ -157,6 +232,49 @@ async def _listen(stack: AsyncExitStack, text: str, mounts: list[Mount]) -> str:
         return ""
     listener = server.listen(Router(mounts), server.Address.read(text))
     return str(await stack.enter_async_context(listener))
+
+
+async def _listen_facade(stack: AsyncExitStack, context: Context, settings: Settings) -> str:
+    chosen = settings.facade
+    if not chosen.listen:
+        return ""
+    account = await accounts.get(context, chosen.account)
+    scope = Scope.read(chosen.scope, account.no)
+    notices = facade_notices.Notices(context, account.no, str(scope), now)
+    address = server.Address.read(chosen.listen)
+    facade = zk.Facade(
+        TerminalView(context.database, context.log, scope, most=chosen.max_rows),
+        zk.Face(
+            scope=scope,
+            most_rows=chosen.max_rows,
+            zone=chosen.zone or settings.default_zone,
+            now=now,
+            host=address.host,
+        ),
+        zk.Settings(
+            key=int(chosen.key.get_secret_value()) if chosen.key else 0,
+            allow=tuple(ipaddress.ip_network(text) for text in chosen.allow),
+            frame_gap_s=chosen.frame_gap_ms / 1000,
+        ),
+        zk.Surroundings(
+            pause=asyncio.sleep,
+            monotonic=time.monotonic,
+            note=lambda snapshot: notices.note(_findings(snapshot)),
+        ),
+    )
+    listener = await stack.enter_async_context(zk.listening((address.host, address.port), facade))
+    return str(server.Address(address.host, listener.port))
+
+
+def _findings(snapshot: zk.Snapshot) -> facade_notices.Findings:
+    taken, omitted = snapshot.taken, snapshot.rows.omitted
+    return facade_notices.Findings(
+        unfit=omitted.unfit,
+        long=omitted.long,
+        times=omitted.times,
+        cut_at=taken.cut_at,
+        devices=None if taken.devices is None else frozenset(taken.devices),
+    )
 
 
 async def _end(workers: asyncio.Task[None], context: Context) -> None:

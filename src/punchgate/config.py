@@ -2,21 +2,20 @@
 
 One TOML file, then `PUNCHGATE_*` of the environment, then the options of the command line; a later
 place wins. A key that we do not know is an error wherever it stands: a misspelt setting is never
-silently the default. The sentence under a field is its reference documentation, and the reference
-page is made from it. No setting weakens durability: there is none to ask for.
+silently the default. What each section holds is `sections.py`; the reference page is made from the
+sentence under each field. No setting weakens durability: there is none to ask for.
 
 `app` and `cli` read the settings and pass plain values down; nothing below imports this module.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -26,107 +25,47 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from punchgate.domain import localtime
 from punchgate.domain.error import Invalid
+from punchgate.sections import (
+    Count,
+    DatabaseUrl,
+    Delivery,
+    Devices,
+    Facade,
+    Http,
+    Ingest,
+    Manage,
+    Network,
+    Report,
+    Secrets,
+    Terminals,
+    Zone,
+)
+from punchgate.vault import Vault
+
+__all__ = [
+    "DATABASE_FILE",
+    "KEY_FILE",
+    "PREFIX",
+    "Devices",
+    "Http",
+    "Loaded",
+    "Origin",
+    "Settings",
+    "Shown",
+    "load",
+    "show",
+]
 
 PREFIX: Final = "PUNCHGATE_"
 #: The file inside the data directory.
 DATABASE_FILE: Final = "punchgate.db"
+#: The master key beside it.
+KEY_FILE: Final = "master.key"
 
 Origin = Literal["default", "file", "environment", "option"]
 
-_DATABASES: Final = ("sqlite:///", "postgresql://")
 _PASSWORD: Final = re.compile(r"(?<=:)[^:@/]+(?=@)")
-
-
-def _listen(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if text and not (host and port.isdecimal() and int(port) <= 65_535):
-        raise ValueError(f"{text!r} is not an address to listen on: write HOST:PORT.")
-    return text
-
-
-def _zone(name: str) -> str:
-    try:
-        localtime.find_zone(name)
-    except Invalid as error:
-        # The library names the field for a ValueError only.
-        raise ValueError(str(error)) from error
-    return name
-
-
-def _database(url: str) -> str:
-    if not url.startswith(_DATABASES):
-        scheme = url.partition(":")[0]
-        raise ValueError(
-            f"{scheme!r} is not a database that we know: use {' or '.join(_DATABASES)}."
-        )
-    return url
-
-
-def _network(text: str) -> str:
-    return str(ipaddress.ip_network(text))
-
-
-Listen: TypeAlias = Annotated[str, AfterValidator(_listen)]
-Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
-DatabaseUrl: TypeAlias = Annotated[str, AfterValidator(_database)]
-Network: TypeAlias = Annotated[str, AfterValidator(_network)]
-Count: TypeAlias = Annotated[int, Field(ge=0)]
-Seconds: TypeAlias = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Http(_Section):
-    """`[http]`: the listener that carries everything."""
-
-    listen: Listen = "127.0.0.1:8080"
-    """Address of the APIs, health, metrics and device paths; an empty text opens none."""
-
-
-class Devices(_Section):
-    """`[devices]`: the listener that carries only what terminals need."""
-
-    listen: Listen = "0.0.0.0:8081"
-    """Address of the device paths alone, so that a site can expose just that; empty opens none."""
-
-
-class Ingest(_Section):
-    """`[ingest]`: the HTTP front door for punches."""
-
-    rate_requests: Count = 6_000
-    """Requests that one device may send within the window, evenly refilled; 0 is no limit."""
-
-    rate_window_s: Seconds = 60
-    """Length of that window, in seconds."""
-
-    fail_requests: Count = 1_200
-    """Failed requests (400, 401, 404) that one address may send in 60 s; 0 is no limit."""
-
-    body_max_bytes: Annotated[int, Field(ge=1_024)] = 1_048_576
-    """Largest request body, in bytes; a longer one is refused before it is read."""
-
-    batch_max: Annotated[int, Field(ge=1, le=1_000)] = 1_000
-    """Most punches in one request."""
-
-    hide_unknown_devices: bool = False
-    """Whether an unknown serial is answered like a wrong token, so that nobody can probe them."""
-
-
-class Report(_Section):
-    """`[report]`: the attendance summary."""
-
-    rate_requests: Count = 100
-    """Requests that one key may send within the window, counted in the store; 0 is no limit."""
-
-    rate_window_s: Seconds = 3_600
-    """Length of that window, in seconds."""
-
-    default_user_type: Annotated[str, Field(min_length=1, max_length=64)] = "Employee"
-    """What a person is called who has no type."""
 
 
 class Settings(BaseSettings):
@@ -153,6 +92,9 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[Network, ...] = ()
     """Networks whose `X-Forwarded-For` is believed, as a list: `["10.0.0.0/8"]`."""
 
+    open_networks: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks from where the REST over terminals needs no key and acts on `main`; `[]` is none."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
 
@@ -171,10 +113,34 @@ class Settings(BaseSettings):
     report: Report = Report()
     """The attendance summary."""
 
+    manage: Manage = Manage()
+    """The event log for those who cannot be called."""
+
+    delivery: Delivery = Delivery()
+    """What leaves for endpoints."""
+
+    terminals: Terminals = Terminals()
+    """The terminals that we call, and the REST over them."""
+
+    facade: Facade = Facade()
+    """Answering on port 4370 as if we were a terminal, read only."""
+
+    secrets: Secrets = Secrets()
+    """The master key that seals what must be used again."""
+
     @property
     def database_url(self) -> str:
         """Give the URL of the database: the one that was set, else a file in `data`."""
         return self.database or f"sqlite:///{self.data / DATABASE_FILE}"
+
+    def vault(self) -> Vault:
+        """Give what seals secrets; nothing is read before something is sealed or opened."""
+        given = self.secrets.key
+        return Vault(
+            self.secrets.key_file or self.data / KEY_FILE,
+            None if given is None else given.get_secret_value(),
+            self.secrets.old_key_files,
+        )
 
     @classmethod
     def settings_customise_sources(
@@ -319,12 +285,14 @@ def _fields(model: BaseModel, before: str = "") -> Iterator[tuple[str, Any, str]
 
 def _masked(value: Any) -> Any:
     match value:
+        case SecretStr():
+            return "***"
         case str():
             return _PASSWORD.sub("***", value) if "://" in value else value
         case Path():
             return str(value)
         case tuple():
-            return list(value)
+            return [_masked(each) for each in value]
     return value
 
 

@@ -27,6 +27,7 @@ FIELDS: Final = frozenset(
         "contract",
         "count",
         "duplicate",
+        "endpoint",
         "error",
         "ms",
         "quarantined",
@@ -103,6 +104,33 @@ _REQUESTS: Final = Tally(
     ["contract", "status"],
     _SHORT,
 )
+ATTEMPTS: Final = Tally(
+    "punchgate_delivery_attempts", "Events sent to receivers, by what came of it.", ["outcome"]
+)
+DELIVERY_SECONDS: Final = Tally(
+    "punchgate_delivery_seconds", "One request to a receiver.", (), _SHORT
+)
+DEAD: Final = Tally("punchgate_delivery_dead", "Events given up.")
+TRANSITIONS: Final = Tally(
+    "punchgate_delivery_transitions", "Endpoints that changed their state.", ["state"]
+)
+LAG: Final = Gauge(
+    "punchgate_delivery_lag_seconds",
+    "Age of the oldest undelivered event, at the endpoint that is furthest behind.",
+    registry=REGISTRY,
+)
+PARKED: Final = Gauge(
+    "punchgate_delivery_parked_keys", "Keys whose delivery failed.", registry=REGISTRY
+)
+ENDPOINTS: Final = Gauge(
+    "punchgate_delivery_endpoints", "Endpoints by state.", ["state"], registry=REGISTRY
+)
+GUARD: Final = Gauge(
+    "punchgate_event_guard_age_seconds",
+    "Age of the oldest event that an unfinished transaction holds back.",
+    registry=REGISTRY,
+)
+REPLAYS: Final = Gauge("punchgate_replay_jobs", "Replays by state.", ["state"], registry=REGISTRY)
 QUEUE: Final = Gauge(
     "punchgate_writer_queue", "Requests that wait for a commit.", registry=REGISTRY
 )

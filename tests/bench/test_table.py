@@ -99,6 +99,14 @@ def test_dearer_is_a_cost_where_less_is_better() -> None:
             Comparison(what="w", ours="ours", theirs="theirs", ratio="sooner", p50_ms_at_most=0.9),
             False,
         ),
+        (
+            Comparison(what="w", ours="ours", theirs="theirs", ratio="longer", p99_ms_at_most=2),
+            True,
+        ),
+        (
+            Comparison(what="w", ours="ours", theirs="theirs", ratio="longer", p99_ms_at_most=1.9),
+            False,
+        ),
         (Comparison(what="w", ours="ours", theirs="theirs", ratio="faster"), None),
     ],
 )

@@ -114,6 +114,28 @@ def test_a_revoked_key_says_since_when(line: Line) -> None:
     assert line.json("key", "list").one["revoked_at"] is not None
 
 
+def test_a_key_may_have_a_limit_of_its_own(line: Line) -> None:
+    key_id = line.json("key", "add", "--name", "x", "--rate", "500").one["key_id"]
+    assert line.json("key", "list").one["report_requests"] == 500
+    assert line.json("key", "set", key_id, "--rate", "0").one["report_requests"] == 0
+    assert line.json("key", "list").one["report_requests"] == 0
+    assert line.json("key", "set", key_id, "--rate", "default").one["report_requests"] is None
+    assert line.json("key", "list").one["report_requests"] is None
+    assert line.json("key", "add", "--name", "y").one["key_id"] != key_id
+
+
+def test_a_limit_that_will_not_do_is_a_usage_error(line: Line) -> None:
+    key_id = line.json("key", "add", "--name", "x").one["key_id"]
+    for wrong in ("-1", "many", "1.5", "", "\u0663", "1000001"):
+        said = line.run("key", "set", key_id, f"--rate={wrong}")
+        assert said.code == 2, wrong
+    assert line.run("key", "add", "--name", "x", "--rate=-1").code == 2
+    assert line.run("key", "set", key_id).code == 2
+    assert line.run("key", "set", "nothing1", "--rate", "5").code == 3
+    line.run("key", "revoke", key_id)
+    assert line.run("key", "set", key_id, "--rate", "5").code == 4
+
+
 # devices
 
 

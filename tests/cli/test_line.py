@@ -19,16 +19,24 @@ _ROOT = Path(__file__).parents[2]
 
 #: Every command of issue and pages that this release has.
 _COMMANDS = {
-    "account add", "account list", "account set", "account show", "config show", "db current",
+    "account add", "account list", "account set", "account show", "capture zk", "config show",
+    "db current", "decode zk",
     "db migrate", "demo", "device add", "device claim", "device list", "device remove",
-    "device set", "device show", "doctor", "key add", "key list", "key revoke", "openapi",
-    "person add", "person erase", "person list", "person set", "person show", "punch explain",
+    "device set", "device show", "doctor", "endpoint add", "endpoint attempts", "endpoint cancel",
+    "endpoint dead", "endpoint list", "endpoint parked", "endpoint pause", "endpoint remove",
+    "endpoint replay", "endpoint replays", "endpoint resume", "endpoint rotate", "endpoint set",
+    "endpoint show", "endpoint test", "key add", "key list", "key revoke", "key set", "openapi",
+    "person add", "person erase", "person list", "person set", "person show", "problems",
+    "punch explain",
     "punch export", "punch list", "punch show", "quarantine dismiss", "quarantine list",
-    "quarantine release", "quarantine show", "replay", "serve", "simulate http", "version",
-    "workday compute",
+    "quarantine release", "quarantine show", "replay", "serve", "simulate http", "simulate zk",
+    "version", "workday compute",
 }  # fmt: skip
 #: Those that open no installation of their own.
-_WITHOUT_DATA = {"demo", "openapi", "simulate http", "version", "workday compute"}
+_WITHOUT_DATA = {
+    "decode zk", "demo", "openapi", "simulate http", "simulate zk", "version",
+    "workday compute",
+}  # fmt: skip
 #: Those that print JSON and nothing else.
 _ALWAYS_JSON = {"openapi"}
 
@@ -112,6 +120,10 @@ def test_without_a_command_the_line_shows_what_there_is(line: Line) -> None:
         (["device", "list", "--account", "nobody"], 3),
         (["device", "add", "bad serial"], 2),
         (["key", "revoke", "AAAAAAAA"], 3),
+        (["endpoint", "show", "ep_nowhere"], 3),
+        (["endpoint", "cancel", "rp_nowhere"], 3),
+        (["endpoint", "add", "https://10.0.0.1/"], 4),
+        (["endpoint", "add", "https://receiver.example/", "--field", "x"], 2),
         (["person", "show", "1"], 3),
         (["punch", "show", "0" * 26], 3),
         (["punch", "explain", "0" * 26], 3),

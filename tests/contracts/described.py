@@ -49,7 +49,14 @@ def walk(node: Any) -> Iterator[dict[str, Any]]:
 def answer_schema(path: str, method: str, status: int) -> Any:
     """Give the schema of an answer; KeyError where none is described."""
     answer = DOCUMENT["paths"][path][method]["responses"][str(status)]
-    return answer["content"]["application/json"]["schema"]
+    return content(answer)["schema"]
+
+
+def content(answer: Mapping[str, Any]) -> Any:
+    """Give what is described of an answer's body, which is of one type."""
+    ((media, described),) = answer["content"].items()
+    assert media in {"application/json", "application/problem+json"}
+    return described
 
 
 def faults(value: Any, schema: Mapping[str, Any], place: str = "$") -> list[str]:

@@ -121,3 +121,34 @@ async def test_a_cancelled_reader_is_cancelled_and_not_slow() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def drop(caller: Caller, *headers: tuple[bytes, bytes]) -> None:
+    scope = {"type": "http", "headers": list(headers)}
+    await body.drop(scope, caller.receive, cap=100, monotonic=frozen)
+
+
+@pytest.mark.parametrize("length", [b"0", b"100", b"0100", b""])
+async def test_a_small_body_that_means_nothing_is_left_unread(length: bytes) -> None:
+    caller = Caller(parts(b"x" * 100))
+    await drop(caller, (b"content-length", length))
+    assert caller.taken == 0
+
+
+@pytest.mark.parametrize("length", [b"101", b"0101", b"1000", b"9" * 5_000])
+async def test_a_large_one_is_refused_unread(length: bytes) -> None:
+    caller = Caller(parts(b"x" * 101))
+    with pytest.raises(body.TooLarge):
+        await drop(caller, (b"content-length", length))
+    assert caller.taken == 0
+
+
+async def test_one_of_unknown_length_is_read_and_forgotten_up_to_the_cap() -> None:
+    chunked = (b"transfer-encoding", b"chunked")
+    caller = Caller(parts(b"x" * 60, b"x" * 40))
+    await drop(caller, chunked)
+    assert caller.taken == 2
+    with pytest.raises(body.TooLarge):
+        await drop(Caller(parts(b"x" * 60, b"x" * 41)), chunked)
+    with pytest.raises(body.Gone):
+        await drop(Caller([GONE]), chunked)

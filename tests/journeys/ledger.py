@@ -95,7 +95,7 @@ def in_sqlite(data: Path, scratch: Path) -> Kept:
         assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return Kept(
             [row[0] for row in store.execute("SELECT punch_id FROM punch")],
-            [row[0] for row in store.execute(f"{_EVENTS} event")],
+            [row[0] for row in store.execute(_EVENTS)],
             dict(store.execute("SELECT quarantine_id, raw FROM quarantine")),
         )
 
@@ -109,12 +109,13 @@ def in_postgresql(cluster: Cluster, database: str) -> Kept:
     raws = lines("SELECT quarantine_id || ' ' || encode(raw, 'hex') FROM quarantine")
     return Kept(
         lines("SELECT punch_id FROM punch"),
-        lines(f"{_EVENTS} event"),
+        lines(_EVENTS),
         {row[:26]: bytes.fromhex(row[27:]) for row in raws},
     )
 
 
-_EVENTS: Final = "SELECT substr(id, 5) FROM"
+#: The log tells of days and devices, too.
+_EVENTS: Final = "SELECT substr(id, 5) FROM event WHERE type = 'punch.recorded'"
 
 
 def check(ledger: Ledger, kept: Kept) -> None:

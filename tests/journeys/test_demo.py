@@ -81,6 +81,15 @@ def test_punches_arrive_and_the_summary_shows_them(tmp_path: Path) -> None:
     assert ended.stderr.count("recorded") == len(details)
 
 
+def test_two_terminals_are_called_and_their_logs_read(tmp_path: Path) -> None:
+    ended = demo(tmp_path, "--json")
+    assert ended.returncode == 0, ended.stderr
+    shown = json.loads(ended.stdout)
+    assert len(set(shown["terminals"])) == 2
+    assert shown["pulled"] == 200
+    assert f"Two terminals at {' and '.join(shown['terminals'])} were called" in ended.stderr
+
+
 def test_a_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     assert demo(tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from punchgate.domain import punch, quarantine
 from punchgate.domain.codes import Direction
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber, UserCode
 from punchgate.domain.punch import Punch
-from punchgate.store import database, record_postgres, schema
+from punchgate.store import database, locks, schema
 from punchgate.store.fact import Fact, Held
 from punchgate.store.opening import Store, open_store
 
@@ -114,7 +114,7 @@ class Stage:
             return
         other = await asyncpg.connect(self.url)
         try:
-            key = record_postgres.lock_key(first.punch.account, f"person:{first.punch.user_code}")
+            key = locks.lock_key(first.punch.account, f"person:{first.punch.user_code}")
             async with other.transaction():
                 await other.execute("SELECT pg_advisory_xact_lock($1)", key)
                 recorded = asyncio.ensure_future(self.store.writer.record([first]))

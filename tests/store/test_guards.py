@@ -157,7 +157,7 @@ async def test_an_erasure_takes_one_person_and_leaves_no_permission_behind(stage
     event_id = f"evt_{fact().punch.punch_id}"
     found = await stage.read(lambda tx: events.find(tx, MAIN, event_id))
     assert found is not None
-    assert found[1].body == f'{{"punch_id":"{fact().punch.punch_id}","erased":true}}'
+    assert found.body == f'{{"punch_id":"{fact().punch.punch_id}","erased":true}}'
     await _is_refused(stage, "DELETE FROM punch")
 
 

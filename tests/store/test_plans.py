@@ -32,7 +32,9 @@ async def _stage(sqlite_url: str) -> AsyncIterator[Stage]:
         stale = await stage.read(lambda tx: workdays.next_stale(tx, limit=1000))
         keys = [each.key for each in stale]
         computed = await stage.read(lambda tx: workdays.compute(tx, MAIN, keys))
-        await stage.store.writer.run(lambda tx: workdays.keep(tx, MAIN, stale, computed, NOW))
+        await stage.store.writer.run(
+            lambda tx: workdays.keep(tx, MAIN, stale, computed, NOW, default_zone="UTC")
+        )
         yield stage
 
 

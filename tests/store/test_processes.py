@@ -83,5 +83,7 @@ async def test_days_kept_by_two_processes_at_once_are_counted_once(pair: Pair) -
 async def _keep(stage: Stage, stale: list[Stale]) -> int:
     keys = [each.key for each in stale]
     computed = await stage.read(partial(workdays.compute, account=MAIN, keys=keys))
-    work = partial(workdays.keep, account=MAIN, stale=stale, computed=computed, now=NOW)
+    work = partial(
+        workdays.keep, account=MAIN, stale=stale, computed=computed, now=NOW, default_zone="UTC"
+    )
     return await stage.store.writer.run(work)

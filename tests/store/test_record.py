@@ -152,12 +152,11 @@ async def test_an_event_says_what_the_punch_said(stage: Stage) -> None:
     found = await stage.read(lambda tx: events.find(tx, MAIN, f"evt_{one.punch.punch_id}"))
 
     assert found is not None
-    _, entry = found
-    assert (entry.key, entry.type) == ("person:1001", "punch.recorded")
-    assert (entry.occurred_at, entry.received_at) == (
+    assert (found.key, found.type) == ("person:1001", "punch.recorded")
+    assert (found.occurred_at, found.received_at) == (
         *(one.punch.at * 1000, one.punch.received_at),
     )
-    data = json.loads(entry.body)
+    data = json.loads(found.body)
     assert (data["punch_id"], data["direction"]) == (one.punch.punch_id, "check-in")
     assert data["device"] == {"id": "sn1", "serial": "SN1", "name": None, "site": None}
 
@@ -314,7 +313,7 @@ async def _told(stage: Stage, one: Fact) -> dict[str, dict[str, str | None]]:
     event_id = f"evt_{one.punch.punch_id}"
     found = await stage.read(lambda tx: events.find(tx, one.punch.account, event_id))
     assert found is not None
-    told: dict[str, dict[str, str | None]] = json.loads(found[1].body)
+    told: dict[str, dict[str, str | None]] = json.loads(found.body)
     return told
 
 

@@ -30,7 +30,9 @@ async def _read_stale(stage: Stage) -> tuple[list[Stale], Computed]:
 
 async def _keep(stage: Stage, stale: list[Stale], computed: Computed, now: int = NOW) -> int:
     account = stale[0].account if stale else MAIN
-    return await stage.store.writer.run(lambda tx: workdays.keep(tx, account, stale, computed, now))
+    return await stage.store.writer.run(
+        lambda tx: workdays.keep(tx, account, stale, computed, now, default_zone="UTC")
+    )
 
 
 async def _refresh(stage: Stage, now: int = NOW) -> int:
@@ -42,9 +44,15 @@ async def _set_policy(stage: Stage, since: str = "2026-01-01", **rules: object) 
 
     def work(tx: Connection) -> None:
         policies.put(tx, MAIN, stored, NOW)
-        workdays.mark_stale(tx, MAIN, stored.valid_from)
+        workdays.mark_stale(tx, MAIN, stored.valid_from, reason="policy_changed")
 
     await stage.store.writer.run(work)
+
+
+async def _mark(stage: Stage, since: date) -> None:
+    await stage.store.writer.run(
+        lambda tx: workdays.mark_stale(tx, MAIN, since, reason="policy_changed")
+    )
 
 
 async def _rows(stage: Stage) -> dict[tuple[str, int], tuple[int, bool]]:
@@ -235,7 +243,7 @@ async def test_other_rules_take_along_the_dates_beside_every_day_even_without_ro
     # Not computed yet, and so without a row.
     await stage.store.writer.record([fact(wall_time="2026-07-01 09:00:00")])
 
-    await stage.store.writer.run(lambda tx: workdays.mark_stale(tx, MAIN, date(2026, 6, 1)))
+    await _mark(stage, date(2026, 6, 1))
 
     rows = await stage.rows(schema.workday_stale)
     assert [row.date for row in rows] == [
@@ -252,7 +260,7 @@ async def test_other_rules_leave_earlier_days_and_other_accounts_alone(stage: St
     while await stage.read(workdays.count_stale):
         await _refresh(stage)
 
-    await stage.store.writer.run(lambda tx: workdays.mark_stale(tx, MAIN, date(2026, 6, 15)))
+    await _mark(stage, date(2026, 6, 15))
 
     rows = await stage.rows(schema.workday_stale)
     assert {row.account for row in rows} == {1}
@@ -265,7 +273,7 @@ async def test_the_ends_of_the_calendar_hold_nothing_up(stage: Stage, wall_time:
     await stage.store.writer.record([fact("odd", wall_time), fact("1001")])
     await _refresh(stage)
 
-    await stage.store.writer.run(lambda tx: workdays.mark_stale(tx, MAIN, date(1, 1, 2)))
+    await _mark(stage, date(1, 1, 2))
     await _refresh(stage)
 
     assert await stage.read(workdays.count_stale) == 0

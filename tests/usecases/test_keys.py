@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -9,7 +10,7 @@ from zlib import crc32
 import pytest
 
 from punchgate import vault
-from punchgate.domain.error import Invalid, NotFound
+from punchgate.domain.error import Invalid, NotFound, Refused
 from punchgate.domain.ids import AccountNo, DeviceId, KeyId
 from punchgate.domain.key import DEFAULT_SCOPES
 from punchgate.store.error import StoreUnavailable
@@ -36,6 +37,14 @@ async def _revoke(gate: Gateway, key_id: KeyId, account: AccountNo = MAIN) -> ke
     return await keys.revoke(gate.context, account, key_id, actor="test", now=NOON)
 
 
+async def _limit(
+    gate: Gateway, key_id: KeyId, report_requests: int | None, account: AccountNo = MAIN
+) -> keys.StoredKey:
+    return await keys.limit(
+        gate.context, account, key_id, report_requests=report_requests, actor="test", now=NOON
+    )
+
+
 async def test_a_key_is_recognised_by_its_text(gate: Gateway) -> None:
     added = await _add(gate)
     assert await keys.find(gate.context, added.text, now=NOON) == added.key
@@ -46,6 +55,47 @@ async def test_a_key_made_the_simple_way_has_the_default_scopes(gate: Gateway) -
     assert added.key.scopes == DEFAULT_SCOPES
     assert added.key.devices is None
     assert not added.key.allows("credentials:read")
+
+
+async def test_a_key_keeps_a_limit_of_its_own_until_it_gets_another(gate: Gateway) -> None:
+    added = await _add(gate, report_requests=500)
+    assert added.key.report_requests == 500
+    for limit in (0, 7, None):
+        changed = await _limit(gate, added.key.key_id, limit)
+        assert changed.key == replace(added.key, report_requests=limit)
+        found = await keys.find(gate.context, added.text, now=gate.clock())
+        assert found == changed.key
+        # What another process was told is forgotten within a second.
+        gate.clock.ms += 1_000
+
+
+async def test_a_change_of_a_limit_is_written_down_once(gate: Gateway) -> None:
+    added = await _add(gate)
+    for _ in range(2):
+        await _limit(gate, added.key.key_id, 9)
+    entries = await audit.list_entries(gate.context, MAIN, limit=10)
+    (entry,) = [one for one in entries if one.action == "key.set"]
+    assert entry.subject == f"key:{added.key.key_id}"
+    assert entry.before is not None
+    assert entry.after is not None
+    assert (entry.before["report_requests"], entry.after["report_requests"]) == (None, 9)
+
+
+async def test_only_a_key_that_is_there_and_in_use_gets_a_limit(gate: Gateway) -> None:
+    added = await _add(gate)
+    other = await accounts.add(gate.context, "other", actor="test", now=NOON)
+    with pytest.raises(NotFound):
+        await _limit(gate, added.key.key_id, 9, other.no)
+    for wrong in (-1, 1_000_001):
+        with pytest.raises(Invalid, match="from 0, for none, to 1000000"):
+            await _limit(gate, added.key.key_id, wrong)
+        with pytest.raises(Invalid):
+            await _add(gate, report_requests=wrong)
+    await _revoke(gate, added.key.key_id)
+    with pytest.raises(Refused, match="was revoked"):
+        await _limit(gate, added.key.key_id, 9)
+    (stored,) = await keys.list_keys(gate.context, MAIN)
+    assert stored.key.report_requests is None
 
 
 async def test_a_key_keeps_scopes_devices_and_its_end(gate: Gateway) -> None:

@@ -177,9 +177,9 @@ async def test_the_dry_run_counts_what_an_erasure_takes_and_takes_nothing(gate: 
     await gate.punch("SN1", {"user_id": "1001", "att_time": "2030-01-01 09:00:00"})
     await gate.catch_up()
     counted = await people.count_traces(gate.context, MAIN, _CODE)
-    assert _counts(counted) == (2, 1, 1, 2)
-    assert _counts(await people.count_traces(gate.context, MAIN, _CODE)) == (2, 1, 1, 2)
-    assert _counts(await _erase(gate)) == (2, 1, 1, 2)
+    assert _counts(counted) == (2, 1, 1, 3)
+    assert _counts(await people.count_traces(gate.context, MAIN, _CODE)) == (2, 1, 1, 3)
+    assert _counts(await _erase(gate)) == (2, 1, 1, 3)
 
 
 async def test_I2_erasing_takes_punches_days_quarantine_and_names_of_one_person(
@@ -225,11 +225,16 @@ async def test_an_event_of_an_erased_person_keeps_its_place_and_loses_its_text(
 ) -> None:
     await gate.add_device("SN1")
     await _punch_in_and_out(gate)
+    await gate.catch_up()
     before = await _rows(gate, schema.event)
     await _erase(gate)
     after = await _rows(gate, schema.event)
     assert [(row.seq, row.id) for row in after] == [(row.seq, row.id) for row in before]
-    for row in after:
+    (*punched, summed) = after
+    assert summed.type == "summary.updated"
+    assert summed.body == '{"date":"2026-06-20","version":1,"erased":true}'
+    assert len(punched) == 2
+    for row in punched:
         punch_id = row.id.removeprefix("evt_")
         assert row.body == f'{{"punch_id":"{punch_id}","erased":true}}'
 
@@ -277,6 +282,8 @@ async def test_I8_no_audit_entry_and_no_event_names_an_erased_person(gate: Gatew
     (entry, *_) = await audit.list_entries(gate.context, MAIN)
     assert entry.after == {"has_name": True, "has_custom_id": True, "has_type": True}
     await _punch_in_and_out(gate)
+    await gate.catch_up()
+    assert "Marked Other" in (await _rows(gate, schema.event))[-1].body
     await _erase(gate)
     entries = repr(await _rows(gate, schema.audit))
     bodies = repr([row.body for row in await _rows(gate, schema.event)])

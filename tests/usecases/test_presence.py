@@ -104,7 +104,7 @@ async def test_a_flush_of_nothing_writes_nothing(gate: Gateway) -> None:
     await _flush(gate, presence)
     await gate.context.writer.run(lambda tx: tx.exec_driver_sql("DELETE FROM presence"))
 
-    await _flush(gate, presence)
+    assert not await presence.flush(gate.context.writer, now=NOON)
 
     assert await _all(gate, schema.presence) == []
 
@@ -181,9 +181,12 @@ def _figures() -> dict[tuple[str, str], float]:
 async def test_devices_are_counted_by_how_long_they_have_been_quiet(gate: Gateway) -> None:
     for name in ("b", "c", "d", "gone"):
         await gate.add_device(name.upper(), id=name)
+    # Heard or not: whoever suspended it does not wait for it.
+    await gate.add_device("F", id="f", is_suspended=True)
     presence = Presence()
     # An interval is 60 s: online until then, late for two more.
-    for name, quiet_s in [("gate", 60), ("b", 61), ("c", 180), ("d", 181), ("gone", 1)]:
+    quiet = [("gate", 60), ("b", 61), ("c", 180), ("d", 181), ("gone", 1), ("f", 1)]
+    for name, quiet_s in quiet:
         presence.heard(MAIN, DeviceId(name), address=None, now=NOON - quiet_s * 1000)
     await gate.add_device("E", id="e")
     await _flush(gate, presence)
@@ -192,8 +195,8 @@ async def test_devices_are_counted_by_how_long_they_have_been_quiet(gate: Gatewa
     await gauges.measure(gate.context, gate.clock)
 
     found = _figures()
-    states = ("online", "late", "offline", "never")
-    assert [found["punchgate_devices", state] for state in states] == [1, 2, 1, 1]
+    states = ("online", "late", "offline", "never", "paused")
+    assert [found["punchgate_devices", state] for state in states] == [1, 2, 1, 1, 1]
 
 
 async def test_the_figures_of_the_store_are_counted_when_they_are_asked_for(

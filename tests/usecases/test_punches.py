@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from punchgate.domain.error import NotFound
-from punchgate.domain.event import Event
+from punchgate.domain.event import Entry
 from punchgate.domain.ids import AccountNo, DeviceId
 from punchgate.domain.punch import Punch, Transport, derive_id
 from punchgate.store import events, punches, schema
@@ -270,9 +270,9 @@ async def test_I3_any_order_of_uploads_resends_and_replays_gives_the_same_rows(
 
     assert recorded == len(rows) == len(log) == 5
     assert [row.punch_id for row in rows] == EXPECTED_IDS
-    entries = [entry for found in told if found is not None for entry in [found[1]]]
+    entries = [entry for entry in told if entry is not None]
     assert len(entries) == 5
-    assert {type(entry) for entry in entries} == {Event}
+    assert {type(entry) for entry in entries} == {Entry}
     assert [row.reason for row in held] == ["missing_att_time"]
 
 

@@ -1,4 +1,4 @@
-"""docs/reference/settings.md, from the fields of `config.py` and their sentences."""
+"""docs/reference/settings.md, from the fields of `config.py`, `sections.py` and their sentences."""
 
 import json
 import types
@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from tools.docs import page
@@ -38,11 +38,11 @@ def render() -> str:
     found = list(walk(config.Settings))
     silent = [setting.variable for setting in found if not setting.sentence]
     if silent:
-        raise ValueError(f"No description in config.py: {', '.join(silent)}")
+        raise ValueError(f"No description: {', '.join(silent)}")
     sections = dict.fromkeys(setting.section for setting in found)
     parts = [
         "# Settings\n",
-        page.notice("src/punchgate/config.py"),
+        page.notice("src/punchgate/config.py and src/punchgate/sections.py"),
         (
             "Read from one TOML file (`--config FILE`), then from the environment, then from the"
             " options of the command; the\nlast one that says something wins. An unknown key is an"
@@ -102,7 +102,14 @@ def _kind(annotation: Any) -> str:
         return f"list of {_kind(inside[0])}" if inside else "list"
     if origin is not None and arguments:
         return _kind(arguments[0])
-    plain = {str: "text", int: "whole number", float: "number", bool: "true | false", Path: "path"}
+    plain: dict[Any, str] = {
+        str: "text",
+        SecretStr: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true | false",
+        Path: "path",
+    }
     return plain.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 

@@ -11,14 +11,18 @@ import typer
 
 from punchgate.cli import (
     account,
+    capture,
     config,
     db,
+    decode,
     demo,
     device,
     doctor,
+    endpoint,
     key,
     openapi,
     person,
+    problems,
     punch,
     quarantine,
     replay,
@@ -60,11 +64,15 @@ app.add_typer(account.app, name="account", help="Accounts and their workday rule
 app.add_typer(key.app, name="key", help="API keys.")
 app.add_typer(device.app, name="device", help="Devices: what produces punches.")
 app.add_typer(person.app, name="person", help="People: who punches.")
+app.add_typer(endpoint.app, name="endpoint", help="Endpoints: receivers of events.")
 app.add_typer(punch.app, name="punch", help="Punches: list, show, explain, export.")
 app.add_typer(quarantine.app, name="quarantine", help="What could not be a punch yet.")
 app.add_typer(workday.app, name="workday", help="Workday rules, tried on cases.")
 app.add_typer(simulate.app, name="simulate", help="Virtual terminals.")
+app.add_typer(capture.app, name="capture", help="Conversations with terminals, recorded.")
+app.add_typer(decode.app, name="decode", help="Captured bytes, explained.")
 replay.register(app)
+problems.register(app)
 doctor.register(app)
 app.add_typer(db.app, name="db", help="The tables of the database.")
 openapi.register(app)

@@ -35,7 +35,7 @@ def demo(
         bool, typer.Option("--json", help="Print address, key and summary as JSON on stdout.")
     ] = False,
 ) -> None:
-    """Show the gateway at work: three virtual devices, two days of punches, the summary.
+    """Show the gateway at work: three virtual devices, two terminals that it calls, the summary.
 
     It serves until Ctrl-C. All that it writes is in ./demo-data, which is removed at the end.
     """

@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from punchgate.cli import demo_terminals
+from punchgate.cli.demo_terminals import Standing
 from punchgate.domain import localtime
 from punchgate.domain.account import DEFAULT_ACCOUNT
 from punchgate.domain.error import Invalid
@@ -51,8 +53,8 @@ class Cast:
     key: str
 
 
-async def register(context: Context, now: int) -> Cast:
-    """Add everybody; `now` is in milliseconds since 1970 UTC."""
+async def register(context: Context, now: int, there: Standing) -> Cast:
+    """Add everybody, terminals too; `now` is in milliseconds since 1970 UTC."""
     account = (await accounts.get(context, DEFAULT_ACCOUNT)).no
     by: dict[str, Any] = {"actor": "demo", "now": now}
     rules = policies.StoredPolicy(_SINCE, _RULES)
@@ -61,6 +63,7 @@ async def register(context: Context, now: int) -> Cast:
         await devices.add(context, account, _device(serial, device_id, name), **by)
         for serial, device_id, name in DEVICES
     ]
+    await demo_terminals.register(context, account, there, zone=_zone(), by=by)
     for code, name in zip(day.user_codes(len(PEOPLE)), PEOPLE, strict=True):
         changes = people.Changes(name=name, custom_id=f"EMP-{code}")
         await people.add(context, account, code, changes, **by)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from punchgate.app import Running
     from punchgate.cli.demo_cast import Cast
     from punchgate.cli.demo_screen import Screen
+    from punchgate.cli.demo_terminals import Standing
     from punchgate.config import Settings
     from punchgate.simulators import day, note
 
@@ -81,11 +82,18 @@ class _Teller:
 
 async def run(settings: "Settings", show: Show) -> None:
     """Play everything; without `ends_after_summary` until a signal ends it."""
+    from punchgate.cli import demo_cast, demo_terminals
+
+    async with demo_terminals.standing(len(demo_cast.PEOPLE)) as there:
+        await _serve(settings, show, there)
+
+
+async def _serve(settings: "Settings", show: Show, there: "Standing") -> None:
     from punchgate import app, telemetry
     from punchgate.cli import demo_cast
 
     async with app.open_context(settings) as context:
-        cast = await demo_cast.register(context, session.clock())
+        cast = await demo_cast.register(context, session.clock(), there)
     stop = _stop_on_signals()
     ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
     with (settings.data / "serve.log").open("w", encoding="utf-8") as log:
@@ -94,9 +102,9 @@ async def run(settings: "Settings", show: Show) -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(app.serve(settings, ready=ready.set_result, stop=stop))
                 server = f"http://{(await ready).http}"
-                await _unless(stop, _show_all(server, cast, show))
+                await _unless(stop, _show_all(server, cast, show, there))
                 if not show.ends_after_summary:
-                    await stop.wait()
+                    await _unless(stop, there.punch())
                 stop.set()
         except BaseExceptionGroup as group:
             # One thing went wrong; what it took down with it is of no interest.
@@ -116,6 +124,8 @@ def settings(directory: Path, listen: str) -> "Settings":
         "database": f"sqlite:///{directory / config.DATABASE_FILE}",
         "http.listen": listen,
         "devices.listen": "",
+        "facade.listen": "",
+        "terminals.allowed_networks": ["127.0.0.0/8"],
     }
     return config.load(None, options).settings
 
@@ -141,23 +151,28 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         stopping.cancel()
 
 
-async def _show_all(server: str, cast: "Cast", show: Show) -> None:
+async def _show_all(server: str, cast: "Cast", show: Show, there: "Standing") -> None:
+    from punchgate.cli import demo_terminals
     from punchgate.cli.demo_screen import show_summary
     from punchgate.simulators import http, payroll
 
     try:
         played = await _play(server, cast, show)
+        pulled = await demo_terminals.read(server, cast.key, there)
     except (http.Stopped, payroll.Refused) as error:
         raise PunchgateError(f"The demo cannot go on. {error}") from error
     show_summary(show.console, played.rows)
     if show.as_json:
-        output.one({"server": server, "key": cast.key, "summary": played.rows}, as_json=True)
+        told = {"server": server, "key": cast.key, "summary": played.rows}
+        terminals = {"terminals": there.addresses, "pulled": pulled}
+        output.one(told | terminals, as_json=True)
     gate = cast.devices[0]
     summary = (
         f"{server}/api/v1/attendance/summary?start_date={played.since}&end_date={played.until}"
     )
     punch = f'{{"user_id":"1001","att_time":"{played.until} 00:00:01","att_state":0}}'
     for line in (
+        f"Two terminals at {' and '.join(there.addresses)} were called and {pulled} punches read.",
         f"The gateway serves on {server}. Its API key for reports is {cast.key}.",
         "",
         f"  curl -s -H 'X-API-Key: {cast.key}' \\",

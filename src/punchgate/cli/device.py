@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from punchgate.cli import output, parse, session
+from punchgate.cli import device_call, output, parse, session
 from punchgate.cli.session import Here, account_command
 from punchgate.domain.codes import DirectionPolicy
 from punchgate.domain.device import Engine
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from punchgate.domain.account import Account
     from punchgate.domain.device import Device
     from punchgate.usecases.devices import Added, Listed, Unclaimed
+    from punchgate.usecases.terminal_register import Added as AddedTerminal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -67,14 +68,54 @@ def add(  # noqa: PLR0913 (one parameter for each option)
     engine: EngineName = None,
     token: Token = None,
     valid_until: ValidUntil = None,
+    host: device_call.Host = None,
+    port: device_call.Port = None,
+    comm_key: device_call.CommKey = None,
+    udp: device_call.Udp = None,
+    timeout: device_call.Timeout = None,
+    disable_for: device_call.Disable = None,
+    encoding: device_call.Encoding = None,
+    order16: device_call.Order = None,
+    unlock_unit: device_call.Unit = None,
+    unlock_confirmed: device_call.UnitSeen = None,
+    backfill: device_call.Backfill = None,
+    realtime: device_call.Realtime = None,
 ) -> None:
-    """Add a device and print its token; it is shown this once."""
+    """Add a device and print its token; it is shown this once. With a host, one that we call."""
     from punchgate.usecases import devices
+    from punchgate.usecases import terminal_register as register
 
+    called = device_call.changes(
+        comm_key,
+        host=host,
+        port=port,
+        is_udp=udp,
+        timeout_s=timeout,
+        disable_for=disable_for,
+        encoding=encoding,
+        order16=order16,
+        unlock_unit=unlock_unit,
+        unlock_confirmed=unlock_confirmed,
+        backfill_s=backfill,
+        realtime=realtime,
+    )
     changes = devices.Changes(
         name=name, zone=zone, site=site, engine=engine, valid_until=_last_day(valid_until)
     )
-    new = devices.New(serial=serial, id=own_id, token=_read_token(token), changes=changes)
+    secret = _read_token(token)
+    if called.says_something:
+        terminal = register.New(
+            id=own_id, serial=serial, token=secret, device=changes, terminal=called
+        )
+        called_one = session.run_account(
+            here,
+            lambda s, account: register.add(
+                s.context, account.no, terminal, actor=s.actor, now=s.now
+            ),
+        )
+        _tell(here, called_one)
+        return
+    new = devices.New(serial=serial, id=own_id, token=secret, changes=changes)
     added = session.run_account(
         here,
         lambda s, account: devices.add(s.context, account.no, new, actor=s.actor, now=s.now),
@@ -125,13 +166,17 @@ def list_devices(
 
 @account_command(app, "show")
 def show(here: Here, device_id: Id) -> None:
-    """Show a device with everything that is set on it."""
+    """Show a device with everything that is set on it, and what it said where we call it."""
     from punchgate.usecases import devices
+    from punchgate.usecases import terminal_register as register
 
-    device = session.run_account(
-        here, lambda s, account: devices.get(s.context, account.no, DeviceId(device_id))
-    )
-    output.one(_shown(device), as_json=here.as_json)
+    async def show_all(s: "Session", account: "Account") -> dict[str, Any]:
+        device = await devices.get(s.context, account.no, DeviceId(device_id))
+        terminal = await register.find(s.context, account.no, device.id)
+        called = {} if terminal is None else device_call.shown(terminal)
+        return {**_shown(device), **called}
+
+    output.one(session.run_account(here, show_all), as_json=here.as_json)
 
 
 @account_command(app, "set")
@@ -151,10 +196,37 @@ def set_device(  # noqa: PLR0913 (one parameter for each option)
     directions: Codes = None,
     verify_methods: Methods = None,
     heartbeat_interval: Heartbeat = None,
+    host: device_call.Host = None,
+    port: device_call.Port = None,
+    comm_key: device_call.CommKey = None,
+    udp: device_call.Udp = None,
+    timeout: device_call.Timeout = None,
+    disable_for: device_call.Disable = None,
+    encoding: device_call.Encoding = None,
+    order16: device_call.Order = None,
+    unlock_unit: device_call.Unit = None,
+    unlock_confirmed: device_call.UnitSeen = None,
+    backfill: device_call.Backfill = None,
+    realtime: device_call.Realtime = None,
 ) -> None:
     """Change what is set on a device; an empty text takes a value away."""
     from punchgate.usecases import devices
+    from punchgate.usecases import terminal_register as register
 
+    called = device_call.changes(
+        comm_key,
+        host=host,
+        port=port,
+        is_udp=udp,
+        timeout_s=timeout,
+        disable_for=disable_for,
+        encoding=encoding,
+        order16=order16,
+        unlock_unit=unlock_unit,
+        unlock_confirmed=unlock_confirmed,
+        backfill_s=backfill,
+        realtime=realtime,
+    )
     changes = devices.Changes(
         name=name,
         zone=zone,
@@ -167,13 +239,18 @@ def set_device(  # noqa: PLR0913 (one parameter for each option)
         verify_methods=parse.codes(verify_methods, "--verify-methods"),
         heartbeat_interval_s=heartbeat_interval,
     )
-    device = session.run_account(
-        here,
-        lambda s, account: devices.set_device(
-            s.context, account.no, DeviceId(device_id), changes, actor=s.actor, now=s.now
-        ),
-    )
-    output.one(_shown(device), as_json=here.as_json)
+
+    async def set_all(s: "Session", account: "Account") -> dict[str, Any]:
+        whose = (s.context, account.no, DeviceId(device_id))
+        if not called.says_something:
+            device = await devices.set_device(*whose, changes, actor=s.actor, now=s.now)
+            return _shown(device)
+        after = await register.set_terminal(
+            *whose, called, device=changes, actor=s.actor, now=s.now
+        )
+        return {**_shown(after.device), **device_call.shown(after.terminal)}
+
+    output.one(session.run_account(here, set_all), as_json=here.as_json)
 
 
 @account_command(app, "remove")
@@ -209,7 +286,7 @@ def _last_day(text: str | None) -> date | Literal[""] | None:
     return parse.day(text, "--valid-until")
 
 
-def _tell(here: Here, added: "Added") -> None:
+def _tell(here: Here, added: "Added | AddedTerminal") -> None:
     device = added.device
     values = {"device_id": device.id, "serial": device.serial, "token": added.token}
     output.one(values, as_json=here.as_json)

@@ -72,6 +72,7 @@ def _store(found: "Findings") -> Iterator[dict[str, Any]]:
     for what, count, hint in (
         ("quarantine", found.quarantined, "items are open: `punchgate quarantine list`"),
         ("unclaimed", found.unclaimed, "serials call: `punchgate device list --unclaimed`"),
+        ("problems", found.problems, "are open: `punchgate problems` of each account"),
         ("workdays", found.stale, "days wait to be computed; a running server does it"),
     ):
         yield _row(what, "look" if count else "ok", f"{count} {hint}" if count else "none")

@@ -1,4 +1,4 @@
-"""`punchgate key`: API keys, made, listed and revoked."""
+"""`punchgate key`: API keys, made, listed, limited and revoked."""
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +31,12 @@ def add(
     expires: Annotated[
         str | None, typer.Option(help="Its last day, in UTC.", metavar="DATE")
     ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            help="Reports within the window of report.rate_window_s; 0 is no limit.", metavar="N"
+        ),
+    ] = None,
 ) -> None:
     """Make an API key and print it; it is shown this once."""
     from punchgate.usecases import keys
@@ -40,6 +46,7 @@ def add(
         scopes=parse.names(scope or []),
         devices=[DeviceId(each) for each in parse.names(device or [])],
         expires_at=parse.end_of_day(expires, "--expires"),
+        report_requests=rate,
     )
     added = session.run_account(
         here,
@@ -59,6 +66,37 @@ def list_keys(here: Here) -> None:
     output.many(columns, (_shown(stored) for stored in found), as_json=here.as_json)
 
 
+@account_command(app, "set")
+def set_key(
+    here: Here,
+    key_id: Annotated[str, typer.Argument(help="Its id, the part after pgk_.")],
+    *,
+    rate: Annotated[
+        str,
+        typer.Option(
+            help="Reports within the window; 0 is no limit, `default` what the settings say.",
+            metavar="N",
+        ),
+    ],
+) -> None:
+    """Give a key a limit of its own, or take it away; every server knows within a second."""
+    from punchgate.usecases import keys
+
+    requests = _rate(rate)
+    stored = session.run_account(
+        here,
+        lambda s, account: keys.limit(
+            s.context,
+            account.no,
+            KeyId(key_id),
+            report_requests=requests,
+            actor=s.actor,
+            now=s.now,
+        ),
+    )
+    output.one(_shown(stored), as_json=here.as_json)
+
+
 @account_command(app, "revoke")
 def revoke(
     here: Here, key_id: Annotated[str, typer.Argument(help="Its id, the part after pgk_.")]
@@ -75,6 +113,16 @@ def revoke(
     output.one(_shown(stored), as_json=here.as_json)
 
 
+def _rate(text: str) -> int | None:
+    if text == "default":
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise typer.BadParameter(
+            f"{text!r} is neither a number nor `default`.", param_hint="--rate"
+        )
+    return int(text)
+
+
 def _shown(stored: "StoredKey") -> dict[str, Any]:
     key = stored.key
     return {
@@ -83,6 +131,7 @@ def _shown(stored: "StoredKey") -> dict[str, Any]:
         "scopes": sorted(key.scopes),
         "devices": None if key.devices is None else sorted(key.devices),
         "expires_at": output.instant(key.expires_at),
+        "report_requests": key.report_requests,
         "created_at": output.instant(stored.created_at),
         "last_used_at": output.instant(stored.last_used_at),
         "revoked_at": output.instant(stored.revoked_at),

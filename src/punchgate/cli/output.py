@@ -94,15 +94,28 @@ def instant(milliseconds: int | None) -> str | None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how many items are done, if someone is looking; gives what counts them."""
+def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how many items are done, if someone is looking; gives what counts them.
+
+    Where it is known how many there are, it is a bar.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+    columns += [MofNCompleteColumn()] if total is None else [BarColumn(), MofNCompleteColumn()]
+    columns += [] if total is None else [TimeRemainingColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(title, total=None)
+        task = shown.add_task(title, total=total)
         yield lambda count: shown.advance(task, count)

@@ -1,11 +1,19 @@
-"""Reading what was typed: dates, periods, codes. A value that will not do is a usage error."""
+"""Reading what was typed: dates, periods, codes, secrets. A wrong value is a usage error."""
 
 import json
+import os
+import re
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
+
+_DURATION: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)", re.ASCII)
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+#: Given in place of a secret, they say where it stands.
+_STDIN, _FILE, _VARIABLE = "-", "@", "env:"
 
 
 def day(text: str, option: str) -> date:
@@ -81,6 +89,56 @@ def json_file(path: Path, option: str) -> dict[str, Any]:
 def names(given: list[str]) -> list[str]:
     """Read a list that may be repeated, separated by commas, or both."""
     return [name.strip() for text in given for name in text.split(",") if name.strip()]
+
+
+def instant(text: str | None, option: str) -> int | None:
+    """Read a moment in milliseconds: a date, or a date and time; UTC where it names no offset."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not a moment like `2026-06-21` or `2026-06-21T09:30:00+05:30`.",
+            param_hint=option,
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def duration_s(text: str, option: str) -> int:
+    """Read a duration in seconds: `5s`, `30m`, `2h`, `1d`."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise typer.BadParameter(
+            f"{text!r} is not a duration like `5s`, `30m`, `2h` or `1d`.", param_hint=option
+        )
+    return int(found[1]) * _UNIT_S[found[2]]
+
+
+def secret(text: str | None, option: str) -> str | None:
+    """Read a secret that was given, or from where it says that it stands.
+
+    `-` is a line of stdin, `@FILE` a file, `env:NAME` a variable. What is typed into a command can
+    be read by everybody on the machine.
+    """
+    if text is None:
+        return None
+    if text == _STDIN:
+        return sys.stdin.readline().rstrip("\r\n")
+    if text.startswith(_FILE):
+        path = Path(text.removeprefix(_FILE))
+        try:
+            return path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"{path} cannot be read.", param_hint=option) from error
+    if text.startswith(_VARIABLE):
+        name = text.removeprefix(_VARIABLE)
+        if name not in os.environ:
+            raise typer.BadParameter(f"there is no variable {name}.", param_hint=option)
+        return os.environ[name]
+    return text
 
 
 def _no_date(text: str, option: str) -> date:

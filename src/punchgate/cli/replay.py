@@ -3,6 +3,9 @@
 A capture is a text file with one upload on a line: `{"serial": …, "body": …}`. The body is what the
 device posted, a punch object or an array of them, as JSON or as the text itself. Feeding a capture
 in twice is harmless. What a line means is read by `usecases/captures.py`.
+
+A file that begins as `punchgate capture zk` writes it is no upload: it holds a conversation with a
+terminal, whose side of it is played to whoever calls.
 """
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
@@ -29,8 +32,18 @@ def register(app: typer.Typer) -> None:
 def replay(
     here: Here,
     file: Annotated[Path, typer.Argument(help="The capture.", exists=True, dir_okay=False)],
+    *,
+    listen: Annotated[
+        str,
+        typer.Option(
+            help="Where the terminal of a captured conversation is played.", metavar="HOST:PORT"
+        ),
+    ] = "127.0.0.1:4370",
 ) -> None:
-    """Feed captured uploads in, as if their devices sent them again."""
+    """Feed captured uploads in again, or play the terminal of a captured conversation."""
+    if _is_conversation(file):
+        _play(here, file, listen)
+        return
     tally = session.run(here, lambda s: _feed(s, file))
     values = {
         "uploads": tally.uploads,
@@ -43,6 +56,38 @@ def replay(
     if tally.unknown:
         output.say("Nobody has claimed these serials, so nothing of them was stored.")
         raise typer.Exit(session.FAILED)
+
+
+def _is_conversation(file: Path) -> bool:
+    from punchgate.simulators import zk_tape
+
+    with file.open("rb") as lines:
+        return lines.read(len(zk_tape.HEAD)) == zk_tape.HEAD.encode()
+
+
+def _play(here: Here, file: Path, listen: str) -> None:
+    import asyncio
+    from contextlib import suppress
+
+    from punchgate.domain.error import Invalid
+    from punchgate.httpkit import server
+    from punchgate.simulators import zk_tape
+
+    with session.telling():
+        try:
+            exchanges = zk_tape.read(file.read_text().splitlines())
+        except zk_tape.NotATape as error:
+            raise Invalid(str(error)) from error
+        address = server.Address.read(listen)
+
+        def ready(port: int) -> None:
+            where = f"{address.host}:{port}"
+            if here.as_json:
+                output.one({"listen": where, "exchanges": len(exchanges)}, as_json=True)
+            output.say(f"A captured terminal answers at {where}. Ctrl-C ends it.")
+
+        with suppress(KeyboardInterrupt):
+            asyncio.run(zk_tape.play(exchanges, (address.host, address.port), ready=ready))
 
 
 async def _feed(s: "Session", file: Path) -> "Tally":

@@ -1,4 +1,4 @@
-"""`punchgate simulate`: a virtual terminal, or a fleet of them, against a server that is running.
+"""`punchgate simulate http`: virtual terminals that send, against a server that is running.
 
 Parses and prints; the terminals are in `simulators/`. It talks to the server as any device does and
 opens no database: what it cannot do over the published API, it cannot do.
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from punchgate.cli import output
+from punchgate.cli import output, simulate_zk
 
 if TYPE_CHECKING:
     from punchgate.simulators import day, fleet, http
@@ -26,6 +26,9 @@ app = typer.Typer(no_args_is_help=True, help="Play a virtual terminal, or a flee
 @app.callback()
 def simulate() -> None:
     """Play a virtual terminal, or a fleet of them."""
+
+
+simulate_zk.register(app)
 
 
 @dataclass(frozen=True, slots=True)

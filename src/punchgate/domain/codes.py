@@ -47,6 +47,14 @@ HTTP_VERIFY: Final[Mapping[int, VerifyMethod]] = {
     50: "app",
 }
 
+#: The pull protocol of port 4370.
+PULL_VERIFY: Final[Mapping[int, VerifyMethod]] = {
+    0: "password",
+    1: "finger",
+    2: "card",
+    15: "face",
+}
+
 _SIDES: Final[Mapping[str, Literal["in", "out"]]] = {
     "check-in": "in",
     "break-in": "in",

@@ -19,6 +19,9 @@ SubscriptionStatus = Literal["active", "expired", "suspended"]
 _SERIAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 _DEVICE_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
+#: A device is offline after this many of its heartbeat intervals without a word.
+OFFLINE_AFTER: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -62,6 +65,11 @@ def is_device_id(text: str) -> bool:
     Shapes:  1 to 64 of `a-z 0-9 . _ -`, the first a letter or digit.
     """
     return _DEVICE_ID.fullmatch(text) is not None
+
+
+def offline_after_s(device: Device) -> int:
+    """Give for how many seconds a device may be silent and still counts as online."""
+    return device.heartbeat_interval_s * OFFLINE_AFTER
 
 
 def subscription(device: Device, today: date) -> SubscriptionStatus:

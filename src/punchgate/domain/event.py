@@ -1,5 +1,7 @@
 """What the outside may be told: one function per event type, giving the log's entry.
 
+Punches are here, devices in `event_device.py`, days that changed in `event_summary.py`.
+
 An entry's body is rendered once, here, in the words of docs/reference/events.md, and never again: a
 retry and a replay send these bytes. No template, photo, PIN or token ever enters one.
 """
@@ -7,14 +9,16 @@ retry and a replay send these bytes. No template, photo, PIN or token ever enter
 from datetime import date, timedelta
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from punchgate.domain.device import Device
 from punchgate.domain.punch import Punch
 
-EventType = Literal["punch.recorded"]
+EventType = Literal[
+    "punch.recorded", "device.online", "device.offline", "device.unclaimed", "summary.updated"
+]
 #: Every type that the log can hold.
-EVENT_TYPES: Final[tuple[EventType, ...]] = ("punch.recorded",)
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 class Event(NamedTuple):
@@ -30,6 +34,51 @@ class Event(NamedTuple):
     occurred_at: int
     received_at: int
     body: str
+
+
+class Position(NamedTuple):
+    """A place in the log. Positions of one generation compare as their `(tx, seq)` do.
+
+    `tx` is the transaction that wrote the entry on PostgreSQL, where numbers are handed out before
+    the commit, and 0 on SQLite. Transaction numbers do not survive a dump: then the generation
+    rises, and a position of an older one is found again by `at`, when its entry was received
+    (milliseconds).
+    """
+
+    generation: int
+    tx: int
+    seq: int
+    at: int
+
+
+class Entry(NamedTuple):
+    """One entry of the log in its place."""
+
+    position: Position
+    id: str
+    key: str
+    type: EventType
+    occurred_at: int
+    received_at: int
+    body: str
+
+
+def envelope(entry: Entry, account: str) -> str:
+    """Write an entry as the outside gets it: the body of a webhook, and of the pull twin."""
+    return (
+        f'{{"id":"{entry.id}","type":"{entry.type}","timestamp":"{instant_text(entry.received_at)}",'
+        f'"account":{_text(account)},"data":{entry.body}}}'
+    )
+
+
+def instant_text(at: int) -> str:
+    """Write milliseconds since 1970-01-01 UTC as `2026-06-21T04:00:03.120Z`."""
+    return f"{_instant(at // 1000)}.{at % 1000:03d}Z"
+
+
+def second_text(at: int) -> str:
+    """Write milliseconds since 1970-01-01 UTC as `2026-06-21T04:00:03Z`, cut to the second."""
+    return f"{_instant(at // 1000)}Z"
 
 
 # `encode_basestring` is the C scanner behind json.dumps(ensure_ascii=False): quotes and escapes,

@@ -22,3 +22,7 @@ PunchId = NewType("PunchId", str)
 QuarantineId = NewType("QuarantineId", str)
 #: The public part of an API key.
 KeyId = NewType("KeyId", str)
+#: Our name for a receiver of webhooks: `ep_` and 12 characters.
+EndpointId = NewType("EndpointId", str)
+#: Our name for a replay job: `rp_` and 12 characters.
+ReplayId = NewType("ReplayId", str)

@@ -56,6 +56,8 @@ class Key:
     devices: frozenset[DeviceId] | None = None
     #: Milliseconds since 1970 UTC from which it is refused; `None` is never.
     expires_at: int | None = None
+    #: Reports that it may ask for within a window; 0 is no limit, `None` what the settings say.
+    report_requests: int | None = None
 
     def allows(self, scope: Scope) -> bool:
         """Say whether the key holds a scope, by name or because another one includes it."""

@@ -9,9 +9,9 @@ from punchgate.httpkit.edge import Scope, Send
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-#: On every answer of every contract. `Date` is the server's.
+JSON: Final = b"application/json"
+#: On every answer of every contract, behind its type. `Date` is the server's.
 COMMON: Final[Headers] = (
-    (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -24,12 +24,14 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     headers: Headers = ()
+    #: The type of the body.
+    media: bytes = JSON
 
 
 async def write(answer: Answer, scope: Scope, send: Send) -> None:
     """Send an answer; to a HEAD everything but the body, its length included."""
     length = (b"content-length", str(len(answer.body)).encode())
-    headers = [*COMMON, length, *answer.headers]
+    headers = [(b"content-type", answer.media), *COMMON, length, *answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     body = b"" if scope["method"] == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": body})

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
-from punchgate.httpkit.edge import Receive
+from punchgate.httpkit.edge import Receive, Scope
 
 #: A body must be here within this time, whatever its size.
 LIMIT_S: Final = 30.0
@@ -54,6 +54,26 @@ async def read(
             return await _read_parts(message or await receive(), receive, cap, monotonic)
     except TimeoutError:
         raise TooSlow from None
+
+
+async def drop(scope: Scope, receive: Receive, *, cap: int, monotonic: Callable[[], float]) -> None:
+    """Make sure that a body which means nothing is a small one.
+
+    One that says its length is left alone, one of unknown length is read and forgotten.
+
+    Errors:  TooLarge beyond `cap` bytes, by its own word unread; TooSlow and Gone as of `read`.
+    """
+    for name, value in scope["headers"]:
+        # The server has refused what is no number; a longer one than the cap is too large anyway.
+        if name == b"content-length" and value.isdigit() and _is_above(value, cap):
+            raise TooLarge
+    if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        await read(receive, cap=cap, monotonic=monotonic)
+
+
+def _is_above(length: bytes, cap: int) -> bool:
+    digits = length.lstrip(b"0")
+    return len(digits) > len(str(cap)) or int(digits or b"0") > cap
 
 
 def _at_once(receive: Receive) -> MutableMapping[str, Any] | None:

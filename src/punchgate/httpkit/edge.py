@@ -1,7 +1,8 @@
 """What every published contract is built with: the context, and the clock that `app.py` owns."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from punchgate.usecases.context import Context
@@ -21,3 +22,5 @@ class Edge:
     now: Callable[[], int]
     #: Seconds that only ever grow: limits and intervals, never a stored time.
     monotonic: Callable[[], float]
+    #: Set when the server is about to stop: whoever holds a request open answers it now.
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

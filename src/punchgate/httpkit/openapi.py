@@ -58,12 +58,16 @@ def headers(sent: Headers) -> dict[str, Any]:
 
 
 def answer(
-    description: str, schema: Mapping[str, Any], *, own: Mapping[str, Any] | None = None
+    description: str,
+    schema: Mapping[str, Any],
+    *,
+    own: Mapping[str, Any] | None = None,
+    media: str = JSON,
 ) -> dict[str, Any]:
-    """Describe a JSON answer; `own` are the headers that it has beside those of the limit."""
+    """Describe an answer in JSON; `own` are the headers that it has beside those of the limit."""
     limit = {name: header(sentence) for name, sentence in _LIMIT.items()}
     return {
         "description": description,
         "headers": {**limit, **(own or {})},
-        "content": {JSON: {"schema": dict(schema)}},
+        "content": {media: {"schema": dict(schema)}},
     }

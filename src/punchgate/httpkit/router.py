@@ -9,7 +9,10 @@ _NOT_FOUND: Final = b'{"error":"not found"}'
 
 
 class Mount(NamedTuple):
-    """An app and its path; one that ends with a slash stands for all that begin with it."""
+    """An app and its path; one that ends with a slash stands for all that begin with it.
+
+    The root alone is no such: it stands for itself.
+    """
 
     path: str
     app: App
@@ -25,7 +28,7 @@ class Router:
         """Hand a request to the first app whose path it has."""
         path: str = scope["path"]
         for own, app in self._mounts:
-            if path == own or (own[-1] == "/" and path.startswith(own)):
+            if path == own or (own[-1] == "/" and own != "/" and path.startswith(own)):
                 await app(scope, receive, send)
                 return
         headers = [

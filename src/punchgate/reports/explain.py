@@ -193,8 +193,12 @@ def _event(tx: Connection, found: Punch) -> Step:
     entry = events.find(tx, found.account, f"evt_{found.punch_id}")
     if entry is None:
         return Step("event", {}, "There is no entry in the log; `punchgate doctor` should look.")
-    number, told = entry
-    values = {"event_id": told.id, "seq": number, "key": told.key, "data": json.loads(told.body)}
+    values = {
+        "event_id": entry.id,
+        "seq": entry.position.seq,
+        "key": entry.key,
+        "data": json.loads(entry.body),
+    }
     return Step("event", values, "Written in the same transaction as the punch.")
 
 

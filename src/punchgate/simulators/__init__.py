@@ -1,1 +1,1 @@
-"""Virtual terminals: the outside world. Of ours they may know only `wire`."""
+"""Virtual terminals: the outside world. They know `wire`, `protocols` and `netkit` of ours."""

@@ -29,6 +29,8 @@ class Unclaimed:
     first_seen_at: int
     last_seen_at: int
     requests: int
+    #: When the log last told of it.
+    told_at: int | None = None
 
 
 def add(tx: Connection, account: AccountNo, device: Device, now: int) -> None:
@@ -51,6 +53,12 @@ def remove(tx: Connection, account: AccountNo, device: Device, now: int) -> None
         update(_DEVICE)
         .where(_DEVICE.c.account == account, _DEVICE.c.device_id == device.id)
         .values(removed_at=now, version=device.version, token_hash=None)
+    )
+    # It goes without a word in the log; added again, it comes online with its next request.
+    tx.execute(
+        update(_PRESENCE)
+        .where(_PRESENCE.c.account == account, _PRESENCE.c.device_id == device.id)
+        .values(is_online=False, since=now)
     )
 
 
@@ -88,6 +96,18 @@ def find_removed(tx: Connection, account: AccountNo, serial: SerialNumber) -> De
         )
         .order_by(_DEVICE.c.removed_at.desc(), _DEVICE.c.device_id)
         .limit(1)
+    ).one_or_none()
+    return None if row is None else _device(row)
+
+
+def find_removed_id(tx: Connection, account: AccountNo, device_id: DeviceId) -> Device | None:
+    """Give the device of this account that had this name and was removed."""
+    row = tx.execute(
+        select(_DEVICE).where(
+            _DEVICE.c.account == account,
+            _DEVICE.c.device_id == device_id,
+            _DEVICE.c.removed_at.is_not(None),
+        )
     ).one_or_none()
     return None if row is None else _device(row)
 

@@ -20,6 +20,8 @@ class Findings:
     quarantined: int
     unclaimed: int
     stale: int
+    #: Of all accounts, what somebody should look at.
+    problems: int
 
 
 def examine(tx: Connection) -> Findings:
@@ -30,6 +32,7 @@ def examine(tx: Connection) -> Findings:
         quarantined=_count(tx, select(func.count()).where(held.c.state == "open")),
         unclaimed=_count(tx, select(func.count()).select_from(schema.unclaimed)),
         stale=_count(tx, select(func.count()).select_from(schema.workday_stale)),
+        problems=_count(tx, select(func.count()).where(schema.problem.c.cleared_at.is_(None))),
     )
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
+from punchgate.domain import event_summary
 from punchgate.domain.ids import AccountNo, PersonNo, QuarantineId, UserCode
 from punchgate.domain.person import Person
 from punchgate.domain.punch import Transport
-from punchgate.store import schema, workdays
+from punchgate.store import schema, terminal_users, workdays
 from punchgate.store.database import slices
 
 _PUNCH: Final = schema.punch
@@ -62,15 +63,19 @@ def count(tx: Connection, account: AccountNo, person: Person) -> Traces:
 def erase(tx: Connection, account: AccountNo, person: Person) -> None:
     """Take away a person's punches and days and blank their events.
 
-    The order matters: the permission comes first and goes last, so that it never outlives the
-    transaction. On SQLite the freed bytes are zeroed (`secure_delete`); a copy stays in the
-    write-ahead log until that is folded into the file and written over, or the server stops.
+    The order matters: the workdays are held before anything else, or a day that is being kept
+    meanwhile could tell the log of this person behind our back; the permission comes before what it
+    permits and goes last, so that it never outlives the transaction. On SQLite the freed bytes are
+    zeroed (`secure_delete`); a copy stays in the write-ahead log until that is folded into the file
+    and written over, or the server stops.
     """
+    workdays.lock(tx, account)
     permission = {"account": account, "user_code": person.code}
     tx.execute(insert(_REMOVAL).values(permission))
     _blank_events(tx, account, person.code)
     tx.execute(delete(_PUNCH).where(*_punches(account, person.code)))
     _erase_days(tx, account, person.no)
+    terminal_users.forget(tx, account, person.code)
     tx.execute(
         delete(_REMOVAL).where(_REMOVAL.c.account == account, _REMOVAL.c.user_code == person.code)
     )
@@ -104,15 +109,28 @@ def erase_held(tx: Connection, account: AccountNo, ids: Sequence[QuarantineId]) 
 
 
 def _blank_events(tx: Connection, account: AccountNo, code: UserCode) -> None:
-    # An event's id is `evt_` and its punch's: what is left of the event names the punch and says
-    # why.
-    for event_id in _event_ids(tx, account, code):
-        body = {"punch_id": event_id.removeprefix("evt_"), "erased": True}
-        tx.execute(
-            update(_EVENT)
-            .where(_EVENT.c.account == account, _EVENT.c.id == event_id)
-            .values(body=json.dumps(body, separators=(",", ":")))
+    blank = (
+        update(_EVENT)
+        .where(_EVENT.c.account == account, _EVENT.c.id == bindparam("_id"))
+        .values(body=bindparam("_body"))
+    )
+    for some in slices(_event_ids(tx, account, code)):
+        wanted = select(_EVENT.c.id, _EVENT.c.type, _EVENT.c.body).where(
+            _EVENT.c.account == account, _EVENT.c.id.in_(some)
         )
+        left = [{"_id": row.id, "_body": _tombstone(row)} for row in tx.execute(wanted)]
+        tx.execute(blank, left)
+
+
+def _tombstone(row: Any) -> str:
+    """Give what is left of an event: it says what it was about, and nothing of the person."""
+    if row.type == "summary.updated":
+        told = json.loads(row.body)
+        return event_summary.tombstone(told["date"], told["version"])
+    # An event's id is `evt_` and its punch's.
+    return json.dumps(
+        {"punch_id": row.id.removeprefix("evt_"), "erased": True}, separators=(",", ":")
+    )
 
 
 def _event_ids(tx: Connection, account: AccountNo, code: UserCode) -> list[str]:
@@ -127,7 +145,6 @@ def _event_ids(tx: Connection, account: AccountNo, code: UserCode) -> list[str]:
 
 
 def _erase_days(tx: Connection, account: AccountNo, no: PersonNo) -> None:
-    workdays.lock(tx, account)
     present = tx.execute(
         select(_WORKDAY.c.date, func.count().label("days"))
         .where(*_of_person(_WORKDAY, account, no), _WORKDAY.c.is_present.is_(True))

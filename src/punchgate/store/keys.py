@@ -37,6 +37,7 @@ def add(tx: Connection, account: AccountNo, stored: StoredKey) -> None:
             devices=None if key.devices is None else " ".join(sorted(key.devices)),
             expires_at=key.expires_at,
             created_at=stored.created_at,
+            report_requests=key.report_requests,
         )
     )
 
@@ -67,6 +68,17 @@ def list_keys(tx: Connection, account: AccountNo, *, limit: int) -> list[StoredK
         .limit(limit)
     )
     return [_stored(row) for row in rows]
+
+
+def set_report_requests(
+    tx: Connection, account: AccountNo, key_id: KeyId, requests: int | None
+) -> None:
+    """Write how many reports a key may ask for within a window; None: what the settings say."""
+    tx.execute(
+        update(_KEY)
+        .where(_KEY.c.account == account, _KEY.c.key_id == key_id)
+        .values(report_requests=requests)
+    )
 
 
 def revoke(tx: Connection, account: AccountNo, key_id: KeyId, now: int) -> None:
@@ -106,6 +118,7 @@ def _stored(row: Row[Any]) -> StoredKey:
             if row.devices is None
             else frozenset(DeviceId(name) for name in row.devices.split()),
             expires_at=row.expires_at,
+            report_requests=row.report_requests,
         ),
         digest=bytes(row.secret_hash),
         created_at=row.created_at,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import make_url
 
 from punchgate.domain.error import NotFound
-from punchgate.store import migrate
+from punchgate.store import leases, migrate, rebase
 from punchgate.store.database import Address, Database, open_database
 from punchgate.store.error import StoreUnsafe
 from punchgate.store.writer import Writer
@@ -50,6 +50,8 @@ async def open_store(
         if found is None or (where.dialect == "sqlite" and is_serving):
             await migrate.migrate(where, now)
         await migrate.ensure_current(where)
+        if is_serving:
+            await rebase.adopt(where)
         database = open_database(where)
         writer: Writer = (
             SqliteWriter(where, is_serving=is_serving)
@@ -57,6 +59,9 @@ async def open_store(
             else PostgresWriter(where)
         )
         try:
+            if lock is not None:
+                # Nobody else serves from here, so whoever held a lease was killed.
+                await writer.run(leases.release_all)
             yield Store(database, writer)
         finally:
             await writer.close()

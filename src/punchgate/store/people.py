@@ -60,6 +60,19 @@ def find_codes(
     return found
 
 
+def find_numbers(
+    tx: Connection, account: AccountNo, numbers: Collection[PersonNo]
+) -> dict[PersonNo, Person]:
+    """Give the people of these numbers."""
+    found: dict[PersonNo, Person] = {}
+    for some in slices(sorted(numbers)):
+        rows = tx.execute(
+            select(_PERSON).where(_PERSON.c.account == account, _PERSON.c.person_no.in_(some))
+        )
+        found.update((PersonNo(row.person_no), _person(row)) for row in rows)
+    return found
+
+
 def list_people(tx: Connection, account: AccountNo, *, after: PersonNo, limit: int) -> list[Person]:
     """List the people whose numbers come after `after`, in their order."""
     rows = tx.execute(

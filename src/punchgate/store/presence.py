@@ -1,7 +1,8 @@
 """When devices were last heard from, and which serials call that nobody has claimed.
 
 Both are written in batches: never a row per heartbeat. No account comes second here, because a
-batch holds devices of several accounts, and strangers have none.
+batch holds devices of several accounts, and strangers have none. What the log is told of it is
+`transitions.py`.
 """
 
 from collections.abc import Sequence

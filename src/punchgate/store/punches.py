@@ -6,10 +6,11 @@ ids and no index by time is needed.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
+from punchgate.domain.codes import CodeTable, Direction, VerifyMethod
 from punchgate.domain.ids import AccountNo, DeviceId, PunchId, UserCode
 from punchgate.domain.punch import Punch, first_id_at
 from punchgate.store import schema
@@ -25,6 +26,34 @@ class Filter:
     user_code: UserCode | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+class Span(NamedTuple):
+    """Which punches of some devices a log shows; `since` and `until` are wall times, half-open."""
+
+    devices: tuple[DeviceId, ...]
+    since: datetime | None = None
+    until: datetime | None = None
+    user_code: UserCode | None = None
+    #: How the wall time begins.
+    beginning: str | None = None
+
+
+class Line(NamedTuple):
+    """What a log shows of a punch, and no more: a log has a hundred thousand of them."""
+
+    punch_id: PunchId
+    device_id: DeviceId
+    user_code: UserCode
+    wall_time: str
+    direction_code: int | None
+    direction: Direction
+    verify_code: int | None
+    verify: VerifyMethod
+    code_table: CodeTable
+
+
+_LINE: Final = tuple(_PUNCH.c[name] for name in Line._fields)
 
 
 def find(tx: Connection, account: AccountNo, punch_id: PunchId) -> Punch | None:
@@ -57,6 +86,29 @@ def list_after(
         .limit(limit)
     )
     return [_punch(row) for row in rows]
+
+
+def list_lines(
+    tx: Connection, account: AccountNo, span: Span, *, before: PunchId | None, limit: int
+) -> list[Line]:
+    """List the lines whose ids come before `before`, newest wall time first."""
+    conditions = _conditions(
+        account, Filter(user_code=span.user_code, since=span.since, until=span.until)
+    )
+    if len(span.devices) == 1:
+        conditions.append(_PUNCH.c.device_id == span.devices[0])
+    else:
+        conditions.append(_PUNCH.c.device_id.in_(span.devices))
+    if span.beginning is not None:
+        # Compared as it is cut: a database may order texts by the rules of some language.
+        cut = func.substr(_PUNCH.c.wall_time, 1, len(span.beginning))
+        conditions.append(cut == span.beginning)
+    if before is not None:
+        conditions.append(_PUNCH.c.punch_id < before)
+    rows = tx.execute(
+        select(*_LINE).where(*conditions).order_by(_PUNCH.c.punch_id.desc()).limit(limit)
+    )
+    return [Line._make(row) for row in rows]
 
 
 def _conditions(account: AccountNo, wanted: Filter) -> list[Any]:

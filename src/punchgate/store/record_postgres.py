@@ -8,7 +8,6 @@ Taking those locks assigns no transaction id.
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from zlib import crc32
 
 from asyncpg import Connection
 
@@ -16,6 +15,7 @@ from punchgate.domain import event
 from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.store import schema
 from punchgate.store.fact import Fact, Held, Outcome
+from punchgate.store.locks import lock_key
 from punchgate.store.roster import Roster, Seat
 
 _TYPES: Final = {
@@ -65,11 +65,6 @@ _SEATS: Final = (
     "SELECT user_code, person_no, custom_id, name FROM person"
     " WHERE account = $1 AND user_code = ANY($2::text[])"
 )
-
-
-def lock_key(account: AccountNo, key: str) -> int:
-    """Give the number of the advisory lock that orders what is written about a key of the log."""
-    return (account << 32) | crc32(key.encode())
 
 
 async def record(

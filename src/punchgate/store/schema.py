@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -39,6 +40,8 @@ installation = Table(
     Column("system_identifier", Text),
     Column("created_at", Big, nullable=False),
     Column("probed_at", Big, nullable=False),
+    # What the cursors of the pull twin are signed with: random, made by the migration, never null.
+    Column("cursor_secret", LargeBinary),
 )
 
 #: An account: whose data it is. `name` never changes: it is part of every punch id.
@@ -106,6 +109,9 @@ presence = Table(
     Column("device_id", String(64), nullable=False),
     Column("last_seen_at", Big, nullable=False),
     Column("address", Text),
+    # Whether the log has told of it as online, and since when that or the opposite holds.
+    Column("is_online", Boolean, nullable=False, server_default=false()),
+    Column("since", Big, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("account", "device_id"),
 )
 
@@ -120,6 +126,8 @@ unclaimed = Table(
     Column("first_seen_at", Big, nullable=False),
     Column("last_seen_at", Big, nullable=False),
     Column("requests", Integer, nullable=False),
+    # When the log last told of it; at most once a day.
+    Column("told_at", Big),
 )
 
 #: Someone who punches. `person_no` is counted up per account and never reused.
@@ -160,6 +168,8 @@ api_key = Table(
     Column("revoked_at", Big),
     Column("last_used_at", Big),
     Column("created_at", Big, nullable=False),
+    # Reports within a window; 0 is no limit, null what the settings say.
+    Column("report_requests", Integer),
     PrimaryKeyConstraint("account", "key_id"),
     UniqueConstraint("key_id", name="api_key_id"),
 )
@@ -290,6 +300,8 @@ workday_stale = Table(
     Column("date", String(10), nullable=False),
     Column("person_no", Integer, nullable=False),
     Column("touch", Big, nullable=False),
+    # Why, where it was not a punch: what `summary.updated` says.
+    Column("reason", String(16)),
     PrimaryKeyConstraint("account", "date", "person_no"),
     sqlite_with_rowid=False,
 )
@@ -317,4 +329,221 @@ removal = Table(
     Column("account", Integer, nullable=False),
     Column("user_code", String(64), nullable=False),
     PrimaryKeyConstraint("account", "user_code"),
+)
+
+#: A receiver of webhooks. `secrets` are sealed (`vault.seal`); a removed one keeps its row, because
+#: attempts and dead letters name it.
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("endpoint_id", String(16), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("format", String(12), nullable=False),
+    #: What it wants to hear (`domain.endpoint.Filter`), as JSON.
+    Column("filter", Text, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+    #: How it is sent to (`domain.endpoint.Pace`), as JSON.
+    Column("pace", Text, nullable=False),
+    Column("unspecified_as", String(3), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Big, nullable=False),
+    Column("removed_at", Big),
+    Column("state", String(8), nullable=False),
+    Column("state_since", Big, nullable=False),
+    Column("state_reason", Text),
+    #: When a failing one may be tried again, and how often it was since it began to fail.
+    Column("retry_at", Big),
+    Column("failures", Integer, nullable=False),
+    PrimaryKeyConstraint("account", "endpoint_id"),
+)
+
+#: How far an endpoint has come in its account's log: every event up to here is delivered, filtered
+#: out, parked or dead. Whoever holds the lease moves it; `epoch` tells an old holder from a new
+#: one.
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("endpoint_id", String(16), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("tx", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("lease_owner", String(32)),
+    Column("lease_until", Big, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    PrimaryKeyConstraint("account", "endpoint_id"),
+)
+
+#: A process that delivers, while it is alive: so that several can share the endpoints.
+process = Table(
+    "process",
+    metadata,
+    Column("owner", String(32), primary_key=True),
+    Column("seen_at", Big, nullable=False),
+)
+
+#: A key whose delivery failed at an endpoint: its events after this position, up to the cursor,
+#: wait. One row per key, never one per event.
+parked = Table(
+    "parked",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("endpoint_id", String(16), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("tx", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("at", Big, nullable=False),
+    #: Attempts that count against the schedule; more than its steps once it is used up.
+    Column("attempt", Integer, nullable=False),
+    Column("first_failed_at", Big, nullable=False),
+    #: When the head is tried again; null waits for an operator (`on_dead = hold`).
+    Column("due_at", Big),
+    Column("reason", String(12), nullable=False),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    PrimaryKeyConstraint("account", "endpoint_id", "key"),
+)
+
+#: An event that an endpoint has refused to the end of the schedule; it can be replayed.
+dead = Table(
+    "dead",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("endpoint_id", String(16), nullable=False),
+    Column("event_id", String(40), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Integer),
+    Column("attempts", Integer, nullable=False),
+    Column("at", Big, nullable=False),
+    PrimaryKeyConstraint("account", "endpoint_id", "event_id"),
+)
+
+#: One request to a receiver and what became of it; append only, kept for a time.
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("no", Big, primary_key=True, autoincrement=True),
+    Column("endpoint_id", String(16), nullable=False),
+    Column("event_id", String(40), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("status", Integer),
+    Column("ms", Integer, nullable=False),
+    Column("error", Text),
+    Column("answer", Text),
+    Column("replay_id", String(16)),
+    sqlite_autoincrement=True,
+)
+Index("attempt_endpoint", attempt.c.account, attempt.c.endpoint_id, attempt.c.no)
+
+#: A second, slower walk over the log for one endpoint, from a position to the end that was the
+#: cursor when it began.
+replay = Table(
+    "replay",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("replay_id", String(16), nullable=False),
+    Column("endpoint_id", String(16), nullable=False),
+    #: What of the log it sends (`domain.endpoint.Selection`), as JSON.
+    Column("selection", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("tx", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("end_generation", Integer, nullable=False),
+    Column("end_tx", Big, nullable=False),
+    Column("end_seq", Big, nullable=False),
+    Column("end_at", Big, nullable=False),
+    Column("rate", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("counted", Integer, nullable=False),
+    Column("sent", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("created_at", Big, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("ended_at", Big),
+    PrimaryKeyConstraint("account", "replay_id"),
+)
+Index("replay_state", replay.c.account, replay.c.endpoint_id, replay.c.state)
+
+#: Something that an operator should look at. At most one is open of a kind and subject.
+problem = Table(
+    "problem",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("no", Big, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("raised_at", Big, nullable=False),
+    Column("last_at", Big, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("cleared_at", Big),
+    sqlite_autoincrement=True,
+)
+Index(
+    "problem_open",
+    problem.c.account,
+    problem.c.kind,
+    problem.c.subject,
+    unique=True,
+    sqlite_where=text("cleared_at IS NULL"),
+    postgresql_where=text("cleared_at IS NULL"),
+)
+
+#: A device that we call: where it stands, how it is treated, what it last said of itself.
+terminal = Table(
+    "terminal",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("device_id", String(64), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("is_udp", Boolean, nullable=False),
+    #: Sealed (`vault.seal`); null is no key.
+    Column("comm_key", LargeBinary),
+    Column("timeout_s", Float, nullable=False),
+    #: `domain.terminal.Settings`, `Known` and `Watermark` as JSON.
+    Column("settings", Text, nullable=False),
+    Column("known", Text, nullable=False),
+    Column("watermark", Text),
+    Column("created_at", Big, nullable=False),
+    Column("updated_at", Big),
+    Column("last_read_at", Big),
+    Column("last_error", Text),
+    #: As in the settings, for the question who may be listened to.
+    Column("realtime", Boolean, nullable=False),
+    #: Scheduled readings that failed one after the other.
+    Column("failures", Integer, nullable=False),
+    #: When the schedule wants it read; null is not by itself.
+    Column("due_at", Big),
+    #: Written before a terminal is disabled, taken away once it is enabled again.
+    Column("disabled_at", Big),
+    Column("lease_owner", String(32)),
+    Column("lease_until", Big, nullable=False),
+    #: Until when somebody waits for whoever holds it and only listens.
+    Column("wanted_until", Big, nullable=False),
+    PrimaryKeyConstraint("account", "device_id"),
+)
+Index("terminal_due", terminal.c.due_at)
+
+#: Somebody on a terminal, as it said last; `place` is the order of its own list.
+terminal_user = Table(
+    "terminal_user",
+    metadata,
+    Column("account", Integer, nullable=False),
+    Column("device_id", String(64), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("user_code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("privilege", Integer, nullable=False),
+    Column("card", Big, nullable=False),
+    PrimaryKeyConstraint("account", "device_id", "place"),
 )

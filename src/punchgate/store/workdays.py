@@ -25,9 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import Date
 
+from punchgate.domain.event_summary import Change, Reason, Stand
 from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.domain.workday import Workday
-from punchgate.store import schema
+from punchgate.store import events, schema, summaries
 from punchgate.store.database import slices
 from punchgate.store.workday_source import Computed, Key, compute, rules
 
@@ -52,17 +53,23 @@ __all__ = [
 
 _DAY: Final = timedelta(days=1)
 _DECODER: Final = msgspec.json.Decoder(Workday)
+#: By what a mark is known again.
+_MARK: Final = ("account", "date", "person_no", "touch")
 #: Beside an account's number, the key of the lock of its workdays; see `lock`.
 _LOCK: Final = 0x776F726B
 
 
 class Stale(NamedTuple):
-    """A day that waits to be computed; `touch` is what it was marked with."""
+    """A day that waits to be computed; `touch` is what it was marked with.
+
+    `reason` is why, where it was not a punch; a punch that comes meanwhile does not change it.
+    """
 
     account: AccountNo
     date: str
     person_no: PersonNo
     touch: int
+    reason: Reason | None = None
 
     @property
     def key(self) -> Key:
@@ -121,7 +128,7 @@ def count_stale(tx: Connection) -> int:
     return int(tx.execute(select(func.count()).select_from(schema.workday_stale)).scalar_one())
 
 
-def mark_stale(tx: Connection, account: AccountNo, since: date) -> None:
+def mark_stale(tx: Connection, account: AccountNo, since: date, *, reason: Reason) -> None:
     """Have the days that other rules from `since` on may change computed again.
 
     A punch can be on another date by the new rules than by the old ones, so each day takes the two
@@ -144,19 +151,20 @@ def mark_stale(tx: Connection, account: AccountNo, since: date) -> None:
                 _beside(tx, touched.c.date, step).label("date"),
                 touched.c.person_no,
                 literal(touch).label("touch"),
+                literal(reason).label("reason"),
             )
             for step in (-1, 0, 1)
         )
     ).subquery()
     upsert = _insert(tx)(stale).from_select(
-        ["account", "date", "person_no", "touch"],
+        ["account", "date", "person_no", "touch", "reason"],
         # The calendar has ends. And after a bare SELECT, SQLite takes ON CONFLICT for a join's ON.
         select(around).where(func.length(around.c.date) == len("YYYY-MM-DD")),
     )
     tx.execute(
         upsert.on_conflict_do_update(
             index_elements=["account", "date", "person_no"],
-            set_={"touch": upsert.excluded.touch},
+            set_={"touch": upsert.excluded.touch, "reason": upsert.excluded.reason},
         )
     )
 
@@ -171,12 +179,19 @@ def lock(tx: Connection, account: AccountNo) -> None:
 
 
 def keep(
-    tx: Connection, account: AccountNo, stale: Sequence[Stale], computed: Computed, now: int
+    tx: Connection,
+    account: AccountNo,
+    stale: Sequence[Stale],
+    computed: Computed,
+    now: int,
+    *,
+    default_zone: str,
 ) -> int:
-    """Write days that were computed and say how many have changed.
+    """Write days that were computed, tell the log of them, and say how many have changed.
 
     A version rises only when the result differs. A day that was touched again since it was read as
-    stale is written and stays stale.
+    stale is written and stays stale. `default_zone`, of accounts that have none, tells when a day
+    has ended; a change after that is told.
 
     Concurrency: a day that is not stale any more is left alone. Another process has computed it
     since, perhaps from more punches, or its person was erased.
@@ -186,19 +201,28 @@ def keep(
     before = {
         (kept.key, kept.day.is_off_shift): kept for kept in list_kept(tx, account, keys, gone=True)
     }
+    reasons = {each.key: each.reason or "late_punch" for each in stale}
     rows, counts = [], dict.fromkeys((key.date for key in keys), 0)
+    changes: list[tuple[PersonNo, Change]] = []
     for key in keys:
         after = {day.is_off_shift: day for day in computed[key]}
         for is_off_shift in (False, True):
             old, day = before.get((key, is_off_shift)), after.get(is_off_shift)
-            if (row := _changed(old, day)) is None:
+            stood, stands = _stands(old, day)
+            # A day that is gone keeps what it last was.
+            shown = day or (old and old.day)
+            if stood.day == stands.day or shown is None:
                 continue
-            version, shown, is_present = row
-            counts[key.date] += int(is_present) - int(old is not None and old.is_present)
-            rows.append(_row(account, key, shown, version, is_present=is_present, now=now))
+            counts[key.date] += int(stands.day is not None) - int(stood.day is not None)
+            rows.append(_row(account, key, shown, stands, now))
+            change = Change(key.date, is_off_shift, stood, stands, reasons[key])
+            changes.append((key.person_no, change))
+    # Nothing may be written before this: it locks the keys of the log.
+    told = summaries.prepare(tx, account, changes, now=now, default_zone=default_zone)
     _put(tx, rows)
     _count(tx, account, counts)
     _settle(tx, stale)
+    events.append(tx, account, told)
     return len(rows)
 
 
@@ -273,16 +297,14 @@ def _settle(tx: Connection, stale: Sequence[Stale]) -> None:
     """Take marks away, but for those that were set anew since they were read."""
     table = schema.workday_stale
     if stale:
-        gone = delete(table).where(
-            *(table.c[name] == bindparam(f"_{name}") for name in Stale._fields)
-        )
-        values = [{f"_{name}": value for name, value in each._asdict().items()} for each in stale]
+        gone = delete(table).where(*(table.c[name] == bindparam(f"_{name}") for name in _MARK))
+        values = [{f"_{name}": getattr(each, name) for name in _MARK} for each in stale]
         tx.execute(gone, values)
 
 
 def _stale(tx: Connection, wanted: Select[Any]) -> list[Stale]:
     return [
-        Stale(AccountNo(row.account), row.date, PersonNo(row.person_no), row.touch)
+        Stale(AccountNo(row.account), row.date, PersonNo(row.person_no), row.touch, row.reason)
         for row in tx.execute(wanted)
     ]
 
@@ -319,29 +341,22 @@ def _insert(tx: Connection) -> Any:
     return sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
 
 
-def _changed(old: Kept | None, day: Workday | None) -> tuple[int, Workday, bool] | None:
-    """Say what to write where a row was `old` and comes out as `day`: version, day, presence."""
-    if day is None:
-        if old is None or not old.is_present:
-            return None
-        return old.version + 1, old.day, False
-    if old is None:
-        return 1, day, True
-    if old.is_present and old.day == day:
-        return None
-    return old.version + 1, day, True
+def _stands(old: Kept | None, day: Workday | None) -> tuple[Stand, Stand]:
+    """Say how a day stood where its row was `old`, and how it stands if it comes out as `day`."""
+    stood = (
+        Stand(0, None) if old is None else Stand(old.version, old.day if old.is_present else None)
+    )
+    return stood, Stand(stood.version + 1, day)
 
 
-def _row(
-    account: AccountNo, key: Key, day: Workday, version: int, *, is_present: bool, now: int
-) -> dict[str, Any]:
+def _row(account: AccountNo, key: Key, day: Workday, stands: Stand, now: int) -> dict[str, Any]:
     return {
         "account": account,
         "date": key.date,
         "person_no": key.person_no,
         "is_off_shift": day.is_off_shift,
-        "is_present": is_present,
-        "version": version,
+        "is_present": stands.day is not None,
+        "version": stands.version,
         "body": msgspec.json.encode(day).decode(),
         "computed_at": now,
     }

@@ -1,13 +1,17 @@
 """The frozen handful that every verb takes first."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from punchgate.domain.punch import Transport
+from punchgate.domain.reach import Reach
+from punchgate.domain.target import Rules
 from punchgate.store.database import Database
 from punchgate.store.writer import Writer
 from punchgate.usecases.directory import Directory
+from punchgate.usecases.log import Log
 from punchgate.usecases.presence import Presence
+from punchgate.vault import Vault
 from punchgate.wire.event import Reading, Unreadable
 
 
@@ -27,5 +31,12 @@ class Context:
     writer: Writer
     directory: Directory
     presence: Presence
+    log: Log
     #: Per transport, how its quarantined bytes are read again.
     readers: Mapping[Transport, Reader]
+    #: What seals secrets for the database.
+    vault: Vault
+    #: Where endpoints may lie; the operator's configuration alone says so.
+    targets: Rules
+    #: Which terminals may be called; again the configuration alone.
+    reach: Reach = field(default_factory=Reach)

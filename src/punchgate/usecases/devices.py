@@ -23,7 +23,7 @@ from punchgate.domain.codes import (
 from punchgate.domain.device import Device, Engine, is_device_id, is_serial
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
-from punchgate.store import devices, workdays
+from punchgate.store import devices, problems, terminals, workdays
 from punchgate.store.database import Connection
 from punchgate.store.devices import Unclaimed
 from punchgate.usecases import audit
@@ -33,16 +33,19 @@ from punchgate.usecases.context import Context
 __all__ = [
     "Added",
     "Changes",
+    "IdTaken",
     "Listed",
     "New",
     "Unclaimed",
     "add",
+    "add_within",
     "claim",
     "get",
     "list_devices",
     "list_unclaimed",
     "remove",
     "set_device",
+    "set_within",
 ]
 
 #: Before every punch that is no quarantined one.
@@ -54,6 +57,10 @@ _MOST_CODE: Final = 2**31 - 1
 _HEARTBEAT_S: Final = range(10, 3_601)
 _POLL_S: Final = range(60, 86_401)
 _LABEL_LENGTH: Final = 100
+
+
+class IdTaken(AlreadyExists):
+    """An id belongs to a device of the account, or to one that it has removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +115,7 @@ async def add(context: Context, account: AccountNo, new: New, *, actor: str, now
 
     Errors:  Invalid for a value that will not do; AlreadyExists when the serial or the id is taken.
     """
-    return await context.writer.run(lambda tx: _add(tx, account, new, actor=actor, now=now))
+    return await context.writer.run(lambda tx: add_within(tx, account, new, actor=actor, now=now))
 
 
 async def claim(context: Context, account: AccountNo, new: New, *, actor: str, now: int) -> Added:
@@ -125,7 +132,7 @@ async def claim(context: Context, account: AccountNo, new: New, *, actor: str, n
                 " Use `device add` for one that has not called yet."
             )
         changes = replace(new.changes, engine=new.changes.engine or heard.engine)
-        return _add(tx, account, replace(new, changes=changes), actor=actor, now=now)
+        return add_within(tx, account, replace(new, changes=changes), actor=actor, now=now)
 
     return await context.writer.run(work)
 
@@ -164,19 +171,9 @@ async def set_device(
     Errors:     Invalid, NotFound.
     Repeating:  what is so already is not changed: no new version, no audit entry.
     """
-
-    def work(tx: Connection) -> Device:
-        before = _get(tx, account, device_id)
-        after = apply(before, changes)
-        if after == before:
-            return before
-        after = replace(after, version=before.version + 1)
-        _put(tx, before, after)
-        entry = Entry(now, actor, "device.set", _subject(after), _facts(before), _facts(after))
-        audit.note(tx, account, entry)
-        return after
-
-    return await context.writer.run(work)
+    return await context.writer.run(
+        lambda tx: set_within(tx, account, device_id, changes, actor=actor, now=now)
+    )
 
 
 async def remove(
@@ -188,6 +185,8 @@ async def remove(
         before = _get(tx, account, device_id)
         after = replace(before, version=before.version + 1, token_hash=None)
         devices.remove(tx, account, after, now)
+        if terminals.remove(tx, account, device_id):
+            problems.clear_all(tx, account, subject=_subject(after), now=now)
         entry = Entry(now, actor, "device.remove", _subject(after), _facts(before))
         audit.note(tx, account, entry)
         return after
@@ -219,12 +218,34 @@ def apply(device: Device, changes: Changes) -> Device:
     return replace(device, **label, **values)
 
 
+def set_within(
+    tx: Connection,
+    account: AccountNo,
+    device_id: DeviceId,
+    changes: Changes,
+    *,
+    actor: str,
+    now: int,
+) -> Device:
+    """Change a device as `set_device`, in a transaction in which more is done."""
+    before = _get(tx, account, device_id)
+    after = apply(before, changes)
+    if after == before:
+        return before
+    after = replace(after, version=before.version + 1)
+    _put(tx, before, after)
+    entry = Entry(now, actor, "device.set", _subject(after), _facts(before), _facts(after))
+    audit.note(tx, account, entry)
+    return after
+
+
 def slug(serial: str) -> DeviceId:
     """Give the id that a device gets when nobody names it."""
     return DeviceId(serial.lower().replace(":", "-"))
 
 
-def _add(tx: Connection, account: AccountNo, new: New, *, actor: str, now: int) -> Added:
+def add_within(tx: Connection, account: AccountNo, new: New, *, actor: str, now: int) -> Added:
+    """Add a device as `add`, in a transaction in which more is done."""
     serial, token, digest = _identity(new)
     other = devices.find_serial(tx, serial)
     if other is not None and other.account == account:
@@ -240,7 +261,7 @@ def _add(tx: Connection, account: AccountNo, new: New, *, actor: str, now: int) 
     else:
         device_id = device_id or slug(serial)
         if devices.is_taken(tx, account, device_id):
-            raise AlreadyExists(f"The id {device_id!r} is taken; give another one with `--id`.")
+            raise IdTaken(f"The id {device_id!r} is taken; give another one with `--id`.")
         device = Device(account, device_id, serial, token_hash=digest)
         device = apply(device, new.changes)
         devices.add(tx, account, device, now)
@@ -253,7 +274,7 @@ def _put(tx: Connection, before: Device, after: Device) -> None:
     devices.put(tx, after.account, after)
     if after.direction_policy != before.direction_policy:
         # Directions are judged anew whenever a day is computed, by the policy of today.
-        workdays.mark_stale(tx, after.account, _FIRST_DAY)
+        workdays.mark_stale(tx, after.account, _FIRST_DAY, reason="policy_changed")
 
 
 def _identity(new: New) -> tuple[SerialNumber, str, bytes]:

@@ -46,8 +46,9 @@ class Directory:
         self, database: Database, *, default_zone: str, monotonic: Callable[[], float]
     ) -> None:
         self.keyring: Final = Keyring()
+        #: The zone of an account that has none.
+        self.default_zone: Final = default_zone
         self._database = database
-        self._default_zone = default_zone
         self._monotonic = monotonic
         self._entries: dict[str, Entry] = {}
         self._revision = -1
@@ -94,7 +95,7 @@ class Directory:
     def entry(self, device: Device, account: Account) -> Entry:
         """Work out what its punches need: the zone is its own, else the account's, else ours."""
         source: ZoneSource = "installation"
-        name = self._default_zone
+        name = self.default_zone
         if account.zone is not None:
             source, name = "account", account.zone
         if device.zone is not None:

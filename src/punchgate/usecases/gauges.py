@@ -16,5 +16,10 @@ async def measure(context: Context, now: Callable[[], int]) -> None:
     telemetry.UNCLAIMED.set(found.unclaimed)
     for state, count in found.quarantine.items():
         telemetry.QUARANTINE.labels(state).set(count)
+    telemetry.GUARD.set(found.guard_s)
+    for state, count in found.endpoints.items():
+        telemetry.ENDPOINTS.labels(state).set(count)
+    for state, count in found.replays.items():
+        telemetry.REPLAYS.labels(state).set(count)
     for state, count in found.devices.items():
         telemetry.DEVICES.labels(state).set(count)

@@ -1,14 +1,14 @@
-"""API keys: make, list, revoke, and recognise the one that a request presents.
+"""API keys: make, list, limit, revoke, and recognise the one that a request presents.
 
 Which contract accepts a key from where, and what it answers without one, is the contract's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from punchgate import vault
-from punchgate.domain.error import Invalid, NotFound
+from punchgate.domain.error import Invalid, NotFound, Refused
 from punchgate.domain.ids import AccountNo, DeviceId, KeyId
 from punchgate.domain.key import DEFAULT_SCOPES, SCOPES, Key, read_scopes
 from punchgate.store import devices, keys
@@ -19,10 +19,14 @@ from punchgate.usecases import audit
 from punchgate.usecases.audit import Entry
 from punchgate.usecases.context import Context
 
-__all__ = ["Added", "New", "StoredKey", "add", "find", "list_keys", "note_uses", "revoke"]
+__all__ = [
+    "Added", "New", "StoredKey", "add", "find", "limit", "list_keys", "note_uses", "revoke",
+]  # fmt: skip
 
 #: Keys that one list may hold; more than a few dozen have never been made for one account.
 MOST: Final = 10_000
+#: A limit of this many is none; whoever wants none says 0.
+_MOST_REQUESTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class New:
     devices: Sequence[DeviceId] = ()
     #: Milliseconds since 1970 UTC from which it is refused.
     expires_at: int | None = None
+    #: Reports that it may ask for within a window; 0 is no limit, None what the settings say.
+    report_requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,8 @@ class Added:
 async def add(context: Context, account: AccountNo, new: New, *, actor: str, now: int) -> Added:
     """Make a key.
 
-    Errors:  Invalid for a name, a scope or an expiry that will not do; NotFound for a device that
-             the account does not have.
+    Errors:  Invalid for a name, a scope, an expiry or a limit that will not do; NotFound for a
+             device that the account does not have.
     """
     _check(new, now)
     scopes = DEFAULT_SCOPES if not new.scopes else read_scopes(list(new.scopes))
@@ -63,6 +69,7 @@ async def add(context: Context, account: AccountNo, new: New, *, actor: str, now
         scopes=scopes,
         devices=frozenset(new.devices) or None,
         expires_at=new.expires_at,
+        report_requests=new.report_requests,
     )
 
     def work(tx: Connection) -> None:
@@ -79,6 +86,41 @@ async def add(context: Context, account: AccountNo, new: New, *, actor: str, now
 async def list_keys(context: Context, account: AccountNo) -> Sequence[StoredKey]:
     """List the keys of an account, revoked and expired ones included."""
     return await context.database.read(lambda tx: keys.list_keys(tx, account, limit=MOST))
+
+
+async def limit(
+    context: Context,
+    account: AccountNo,
+    key_id: KeyId,
+    *,
+    report_requests: int | None,
+    actor: str,
+    now: int,
+) -> StoredKey:
+    """Set how many reports a key may ask for within a window, and give the key as it is then.
+
+    What it has used of its present window stays used. Every process knows within a second.
+
+    Shapes:     0 is no limit, None is what the settings say.
+    Errors:     NotFound; Refused for a key that was revoked; Invalid for a number out of bounds.
+    Repeating:  nothing is written when it is so already.
+    """
+    _check_requests(report_requests)
+
+    def work(tx: Connection) -> StoredKey:
+        stored = keys.find(tx, account, key_id)
+        if stored is None:
+            raise NotFound(f"There is no key {key_id!r}.")
+        if stored.revoked_at is not None:
+            raise Refused(f"The key {key_id!r} was revoked. Make a new one.")
+        changed = replace(stored.key, report_requests=report_requests)
+        if changed != stored.key:
+            keys.set_report_requests(tx, account, key_id, report_requests)
+            before, after = _facts(stored.key), _facts(changed)
+            audit.note(tx, account, Entry(now, actor, "key.set", _subject(changed), before, after))
+        return replace(stored, key=changed)
+
+    return await context.writer.run(work)
 
 
 async def revoke(
@@ -148,6 +190,12 @@ def _check(new: New, now: int) -> None:
         raise Invalid("A key needs a name of 1 to 100 printable characters.")
     if new.expires_at is not None and new.expires_at <= now:
         raise Invalid("The key would have expired already; give a later date.")
+    _check_requests(new.report_requests)
+
+
+def _check_requests(requests: int | None) -> None:
+    if requests is not None and not 0 <= requests <= _MOST_REQUESTS:
+        raise Invalid(f"A key's limit is a number from 0, for none, to {_MOST_REQUESTS}.")
 
 
 def _subject(key: Key) -> str:
@@ -160,4 +208,5 @@ def _facts(key: Key) -> dict[str, object]:
         "scopes": sorted(key.scopes),
         "devices": None if key.devices is None else sorted(key.devices),
         "expires_at": key.expires_at,
+        "report_requests": key.report_requests,
     }

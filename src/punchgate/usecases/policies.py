@@ -40,7 +40,7 @@ async def set_policy(
         if before == new.rules:
             return new
         policies.put(tx, account, new, now)
-        workdays.mark_stale(tx, account, new.valid_from)
+        workdays.mark_stale(tx, account, new.valid_from, reason="policy_changed")
         subject = f"policy:{new.valid_from.isoformat()}"
         audit.note(tx, account, Entry(now, actor, "policy.set", subject, before, new.rules))
         return new

@@ -2,6 +2,7 @@
 
 In memory, flushed in batches: a heartbeat is never a row. What is lost when a process dies is at
 most the last flush interval of "last seen"; what the store could not take is kept for the next one.
+What the log is told of it is `transitions.py`.
 """
 
 from dataclasses import dataclass
@@ -57,8 +58,8 @@ class Presence:
         elif len(self._strangers) < STRANGERS:
             self._strangers[serial] = _Stranger(engine, address, operation, now, now, 1)
 
-    async def flush(self, writer: Writer, *, now: int) -> None:
-        """Write what was heard since the last time.
+    async def flush(self, writer: Writer, *, now: int) -> bool:
+        """Write what was heard since the last time and say whether there was anything.
 
         Errors:  StoreBusy and StoreUnavailable; it is all written with the next flush then. A batch
                  that fails otherwise would fail for ever and is gone.
@@ -66,7 +67,7 @@ class Presence:
         devices, self._devices = self._devices, {}
         strangers, self._strangers = self._strangers, {}
         if not devices and not strangers:
-            return
+            return False
         rows = [
             presence.Seen(account, device_id, at, address)
             for (account, device_id), (at, address) in sorted(devices.items())
@@ -90,6 +91,7 @@ class Presence:
             self._devices = {**devices, **self._devices}
             self._put_back(strangers)
             raise
+        return True
 
     def _put_back(self, strangers: dict[SerialNumber, _Stranger]) -> None:
         for serial, before in strangers.items():

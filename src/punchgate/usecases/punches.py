@@ -5,12 +5,19 @@ out here, then handed to the writer, and a receipt comes back after the commit. 
 in this function; there is no second way to store a punch.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from punchgate.domain import localtime, punch, quarantine
-from punchgate.domain.codes import HTTP_VERIFY, CodeTable, Direction, VerifyMethod
+from punchgate.domain.codes import (
+    HTTP_VERIFY,
+    PULL_VERIFY,
+    CodeTable,
+    Direction,
+    VerifyMethod,
+)
 from punchgate.domain.ids import PunchId, QuarantineId, UserCode
 from punchgate.domain.punch import Punch, Transport, ZoneSource
 from punchgate.store import door
@@ -37,6 +44,12 @@ _TABLES: Final[dict[Transport, CodeTable]] = {
     "import": "http",
     "iclock": "push",
     "zk": "pull",
+}
+#: The numbers of push terminals come with their engine.
+_VERIFY: Final[Mapping[CodeTable, Mapping[int, VerifyMethod]]] = {
+    "http": HTTP_VERIFY,
+    "pull": PULL_VERIFY,
+    "push": {},
 }
 
 
@@ -149,7 +162,7 @@ def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str
         at, offset, found = localtime.resolve(wall_time, entry.zone, latest=latest)
         source = entry.zone_source
     wall_text = str(wall_time)
-    direction, verify, unknown = _meaning(entry, reading)
+    direction, verify, unknown = _meaning(entry, reading, _VERIFY[_TABLES[transport]])
     flags = (*reading.flags, *unknown, *found, *marks)
     if received_at - at * 1000 > LATE_MS:
         flags = (*flags, "late_upload")
@@ -194,7 +207,9 @@ def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str
     return Fact(fact, entry.json, _dates(own) if is_spread else (own,))
 
 
-def _meaning(entry: Entry, reading: Reading) -> tuple[Direction, VerifyMethod, tuple[str, ...]]:
+def _meaning(
+    entry: Entry, reading: Reading, methods: Mapping[int, VerifyMethod]
+) -> tuple[Direction, VerifyMethod, tuple[str, ...]]:
     """Name the raw codes by the device's tables, and flag what they do not know."""
     device = entry.device
     unknown: tuple[str, ...] = ()
@@ -213,7 +228,7 @@ def _meaning(entry: Entry, reading: Reading) -> tuple[Direction, VerifyMethod, t
     verify: VerifyMethod = "unknown"
     method = reading.verify_code
     if method is not None:
-        named = device.verify_methods.get(method) or HTTP_VERIFY.get(method)
+        named = device.verify_methods.get(method) or methods.get(method)
         if named is None:
             unknown = (*unknown, "unknown_input_type")
         else:

@@ -4,15 +4,12 @@ A reader never waits for it: what is stale is computed for whoever asks. It comp
 writer and writes in a transaction of its own, so that a punch never waits for a day.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from punchgate import telemetry
-from punchgate.domain.ids import AccountNo
 from punchgate.store import workdays
-from punchgate.store.database import Connection
-from punchgate.store.workdays import Computed, Stale
 from punchgate.usecases.context import Context
 
 #: Days of one pass: those of a date share one read of its punches. A pass of this size takes a
@@ -44,19 +41,22 @@ async def refresh(context: Context, now: Callable[[], int]) -> float:
     for start in range(0, len(stale), KEEP):
         part = stale[start : start + KEEP]
         days = {each.key: computed[each.key] for each in part}
-        await context.writer.run(partial(_keep, account, part, days, now()))
+        await context.writer.run(
+            partial(
+                workdays.keep,
+                account=account,
+                stale=part,
+                computed=days,
+                now=now(),
+                default_zone=context.directory.default_zone,
+            )
+        )
     return rest_s(elapsed(), context.writer.rows - rows)
 
 
 def rest_s(seconds: float, punches: int) -> float:
     """Say how long to rest after a pass of so many seconds, in which so many punches came in."""
     return seconds * (BURST_SHARE if punches > BURST * seconds else QUIET_SHARE)
-
-
-def _keep(
-    account: AccountNo, stale: Sequence[Stale], computed: Computed, now: int, tx: Connection
-) -> None:
-    workdays.keep(tx, account, stale, computed, now)
 
 
 async def catch_up(context: Context, now: Callable[[], int]) -> None:

@@ -23,6 +23,7 @@ UnreadableReason = Literal[
     "bad_user_id",
     "missing_att_time",
     "unreadable_time",
+    "ancient_time",
     "serial_mismatch",
     "layout_unknown",
 ]

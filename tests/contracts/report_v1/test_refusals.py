@@ -156,6 +156,54 @@ async def test_the_limit_is_a_window_that_begins_with_the_first_request(stage: S
     assert (again.status, again.headers["ratelimit"]) == (200, '"report";r=2;t=3600')
 
 
+async def test_a_limit_of_its_own_stands_before_the_setting(stage: Stage) -> None:
+    own = await stage.gateway.add_key(report_requests=2)
+    app = report_v1.build(stage.gateway.edge, report_v1.Settings(rate_requests=1))
+    limited = replace(stage, app=app)
+    for left in (1, 0):
+        answer = await limited.ask(DAY, key=own)
+        assert answer.status == 200
+        assert answer.headers["ratelimit-policy"] == '"report";q=2;w=3600'
+        assert answer.headers["ratelimit"] == f'"report";r={left};t=3600'
+    answer = await limited.ask(DAY, key=own)
+    assert refusal(answer) == (429, "Rate limit exceeded (2 requests/hour)")
+    # Other keys have what the setting says.
+    assert (await limited.ask(DAY)).headers["ratelimit-policy"] == '"report";q=1;w=3600'
+    assert refusal(await limited.ask(DAY)) == (429, "Rate limit exceeded (1 requests/hour)")
+
+
+async def test_a_key_may_have_no_limit_and_one_may_have_the_only_limit(stage: Stage) -> None:
+    free = await stage.gateway.add_key(report_requests=0)
+    app = report_v1.build(stage.gateway.edge, report_v1.Settings(rate_requests=1))
+    for _ in range(3):
+        answer = await replace(stage, app=app).ask(DAY, key=free)
+        assert (answer.status, "ratelimit" in answer.headers) == (200, False)
+    bound = await stage.gateway.add_key(report_requests=1)
+    app = report_v1.build(stage.gateway.edge, report_v1.Settings(rate_requests=0))
+    limited = replace(stage, app=app)
+    assert (await limited.ask(DAY, key=bound)).headers["ratelimit"] == '"report";r=0;t=3600'
+    assert (await limited.ask(DAY, key=bound)).status == 429
+    assert "ratelimit" not in (await limited.ask(DAY)).headers
+
+
+async def test_a_limit_that_was_changed_counts_within_a_second(stage: Stage) -> None:
+    gateway = stage.gateway
+    text = await gateway.add_key(report_requests=1)
+    assert (await stage.ask(DAY, key=text)).status == 200
+    assert (await stage.ask(DAY, key=text)).status == 429
+    await keys.limit(
+        gateway.context,
+        MAIN,
+        KeyId(text.split("_")[1]),
+        report_requests=3,
+        actor="test",
+        now=gateway.clock(),
+    )
+    gateway.clock.ms += 1_000
+    # The one that was used stays used.
+    assert (await stage.ask(DAY, key=text)).headers["ratelimit"] == '"report";r=1;t=3599'
+
+
 async def test_a_window_that_is_no_hour_is_named_in_seconds(stage: Stage) -> None:
     settings = report_v1.Settings(rate_requests=1, rate_window_s=60)
     limited = replace(stage, app=report_v1.build(stage.gateway.edge, settings))

@@ -1,7 +1,6 @@
 """What `validity` and `config` say of a device: its subscription and its settings."""
 
 from datetime import UTC, date, datetime
-from typing import Final
 
 import msgspec
 
@@ -9,12 +8,9 @@ from punchgate.contracts.ingest_v1.settings import Settings
 from punchgate.contracts.ingest_v1.shapes import Configuration, Limits, Subscription, Validity
 from punchgate.domain import localtime
 from punchgate.domain.codes import HTTP_VERIFY
-from punchgate.domain.device import Device, subscription
+from punchgate.domain.device import Device, offline_after_s, subscription
 from punchgate.domain.event import offset_text
 from punchgate.usecases.directory import Entry
-
-#: A device is offline after this many of its intervals without a word.
-OFFLINE_AFTER: Final = 3
 
 
 def is_active(entry: Entry, now: int) -> bool:
@@ -58,7 +54,7 @@ def write_configuration(entry: Entry, settings: Settings, now: int) -> bytes:
             server_epoch=now // 1000,
             poll_interval_s=device.poll_interval_s,
             heartbeat_interval_s=device.heartbeat_interval_s,
-            offline_after_s=device.heartbeat_interval_s * OFFLINE_AFTER,
+            offline_after_s=offline_after_s(device),
             directions={str(code): device.directions[code] for code in sorted(device.directions)},
             verify_methods={str(code): methods[code] for code in sorted(methods)},
             direction_policy=device.direction_policy,

@@ -1,6 +1,6 @@
 """The one operation of report v1 on a bare ASGI path: check in the published order, ask, answer."""
 
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 from punchgate import telemetry
@@ -32,6 +32,13 @@ BODY_MAX_BYTES: Final = 64 * 1024
 LIMIT: Final = "report"
 
 
+class Counted(NamedTuple):
+    """A counted request: the limit in force for its key, and what is left of it."""
+
+    quota: int
+    window: Window
+
+
 class Report:
     """The ASGI app of report v1."""
 
@@ -55,54 +62,51 @@ class Report:
         """Check what needs no key, then answer to the key, with what is left of its limit."""
         _check_request(scope)
         key = await auth.find_key(self._edge, scope)
-        window = await self._count(key)
+        counted = await self._count(key)
         try:
-            answer = await self._answer_key(key, window, scope, receive)
+            answer = await self._answer_key(key, counted, scope, receive)
         except body.Gone:
             raise
         except Exception as error:  # noqa: BLE001 (its answer tells what is left, too)
             answer = _refuse(error)
-        headers = answer.headers + self._limit_headers(window)
+        headers = answer.headers + self._limit_headers(counted)
         return Answer(answer.status, answer.body, headers)
 
     async def _answer_key(
-        self, key: Key, window: Window | None, scope: Scope, receive: Receive
+        self, key: Key, counted: Counted | None, scope: Scope, receive: Receive
     ) -> Answer:
         auth.check_scope(key)
         settings = self._settings
-        if window is not None and window.is_exceeded:
-            wait_s = window.resets_in_s
-            return rate_limited(settings.rate_requests, settings.rate_window_s, wait_s=wait_s)
-        _check_length(scope)
-        await self._drop_body(scope, receive)
+        if counted is not None and counted.window.is_exceeded:
+            wait_s = counted.window.resets_in_s
+            return rate_limited(counted.quota, settings.rate_window_s, wait_s=wait_s)
+        await body.drop(scope, receive, cap=BODY_MAX_BYTES, monotonic=self._edge.monotonic)
         asked = shapes.read(query.read(scope))
         page = await summary.read(self._edge.context.database, key.account, asked)
         content = shapes.write(asked, page, default_user_type=settings.default_user_type)
         return Answer(200, content)
 
-    async def _count(self, key: Key) -> Window | None:
+    async def _count(self, key: Key) -> Counted | None:
         """Count a request of a valid key, whatever becomes of it; None where there is no limit."""
-        settings = self._settings
-        if not settings.rate_requests:
+        own, settings = key.report_requests, self._settings
+        quota = settings.rate_requests if own is None else own
+        if not quota:
             return None
-        return await limits.count(
+        window = await limits.count(
             self._edge.context,
             key,
             LIMIT,
-            quota=settings.rate_requests,
+            quota=quota,
             window_s=settings.rate_window_s,
             now=self._edge.now(),
         )
+        return Counted(quota, window)
 
-    async def _drop_body(self, scope: Scope, receive: Receive) -> None:
-        """Read a body of unknown length and forget it; one that says its length is left alone."""
-        if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
-            await body.read(receive, cap=BODY_MAX_BYTES, monotonic=self._edge.monotonic)
-
-    def _limit_headers(self, window: Window | None) -> Headers:
-        if window is None:
+    def _limit_headers(self, counted: Counted | None) -> Headers:
+        if counted is None:
             return ()
-        policy = f'"{LIMIT}";q={self._settings.rate_requests};w={self._settings.rate_window_s}'
+        quota, window = counted
+        policy = f'"{LIMIT}";q={quota};w={self._settings.rate_window_s}'
         left = f'"{LIMIT}";r={window.left};t={window.resets_in_s}'
         return ((b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode()))
 
@@ -113,19 +117,6 @@ def _check_request(scope: Scope) -> None:
         raise Refused(NOT_FOUND)
     if scope["method"] not in {"GET", "HEAD"}:
         raise Refused(METHOD_NOT_ALLOWED)
-
-
-def _check_length(scope: Scope) -> None:
-    """Refuse a body that says it is too large, unread."""
-    for name, value in scope["headers"]:
-        # The server has refused what is no number; a longer one than ours is too large anyway.
-        if name == b"content-length" and value.isdigit() and _is_too_large(value):
-            raise Refused(TOO_LARGE)
-
-
-def _is_too_large(length: bytes) -> bool:
-    digits = length.lstrip(b"0")
-    return len(digits) > len(str(BODY_MAX_BYTES)) or int(digits or b"0") > BODY_MAX_BYTES
 
 
 def _refuse(error: Exception) -> Answer:

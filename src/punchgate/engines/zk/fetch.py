@@ -1,0 +1,223 @@
+"""Getting the log out of a terminal: how much there is, the table, and whom row numbers stand for.
+
+Bytes only. What broke off is kept as far as it came, because its rows are punches all the same; a
+table that came whole is good although the session ended right after it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from punchgate.engines.zk import trouble
+from punchgate.engines.zk import visit as visits
+from punchgate.engines.zk.visit import Visit
+from punchgate.protocols.zk import choice, dialogue, download, layouts, quirks, tables, users
+from punchgate.protocols.zk.choice import Choice
+from punchgate.protocols.zk.client import Ask, Conversation
+from punchgate.protocols.zk.commands import Command, Reply
+from punchgate.protocols.zk.download import Download, Way
+from punchgate.protocols.zk.layouts import LayoutName
+from punchgate.protocols.zk.packets import Packet
+from punchgate.protocols.zk.tables import Table
+from punchgate.wire.error import ProtocolError
+
+#: Rows of these say a person by the terminal's own number, or may.
+_NUMBERED: Final = frozenset({"8A", "8B", "22"})
+_WIDEST: Final = layouts.LAYOUT_49.width
+#: A row of a person takes six microseconds; a table of ten thousand would hold the loop.
+_USERS_SLICE: Final = 1_000
+#: UDP: first parts of 16 KiB, then of one datagram each where too many get lost.
+_UDP_PARTS: Final = (tables.CHUNK_UDP, 2 * 1_024, 1_024)
+_TCP_PARTS: Final = (tables.CHUNK_TCP, tables.CHUNK_TCP)
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What was read of a log, before anything of it is recorded."""
+
+    #: Without the table's head.
+    rows: bytes
+    is_complete: bool
+    #: None where the rows fit no layout.
+    choice: Choice | None
+    #: What the counters said last; 0 is unknown.
+    count: int
+    users: Mapping[int, str] = field(default_factory=dict)
+
+
+async def fetch(visit: Visit, *, is_live: bool) -> Fetched:
+    """Read the log of a terminal, disabled meanwhile where it is set so.
+
+    Errors:  Lost, Silent, ProtocolError: nothing of it could be read. `visit.call.is_sound` is
+             False where something was read and the session ended then.
+    """
+    wanted = visit.terminal.settings.disable_for
+    is_disabling = is_live and wanted in {"live-reads", "all"}
+    async with visits.disabled(visit) if is_disabling else nullcontext():
+        before = (await visit.call.run(dialogue.read_free_sizes())).records
+        if visit.call.deadline is not None:
+            # As much as a live read is promised; a table that is larger announces itself.
+            visit.call.deadline.allow(before / 1_000)
+        found = await _table(visit, before)
+        return await _complete(visit, found, before)
+
+
+async def read_users(visit: Visit) -> list[users.User]:
+    """Read the user table.
+
+    Errors:  Refused; ProtocolError for a table of which a part is missing.
+    """
+    sizes = await visit.call.run(dialogue.read_free_sizes())
+    parts = _UDP_PARTS if visit.call.is_udp else _TCP_PARTS
+    for part_bytes in parts:
+        found = await visit.call.run(download.read(Table.USERS, part_bytes=part_bytes))
+        encoding = visit.terminal.settings.encoding
+        people = await _decoded(
+            visit, users.read_all(found.rows, count=sizes.users, encoding=encoding)
+        )
+        # A head that lies matters not where the counters say that this is everybody.
+        has_come = len(found.data) == found.announced_bytes and len(people) == sizes.users
+        if found.is_complete or has_come:
+            return people
+    raise ProtocolError("A part of the user table is missing.")
+
+
+async def _decoded(visit: Visit, rows: Iterator[users.User]) -> list[users.User]:
+    """Read rows of people slice by slice: others have their turn of the loop in between."""
+    people: list[users.User] = []
+    while some := list(islice(rows, _USERS_SLICE)):
+        people += some
+        await visit.tools.pause(0)
+    return people
+
+
+async def _table(visit: Visit, count: int) -> Fetched:
+    """Read the log, and once more where it is short or not made of whole rows."""
+    best: Fetched | None = None
+    for part_bytes in _UDP_PARTS if visit.call.is_udp else _TCP_PARTS:
+        watch = _Watch()
+        try:
+            found = await visit.call.run(
+                watch.over(download.read(Table.ATTENDANCE, part_bytes=part_bytes))
+            )
+        except trouble.ENDINGS:
+            broken = watch.rescued()
+            if broken is None:
+                if best is None:
+                    raise
+                return best
+            found = broken
+        async with visit.tools.decoding:
+            # Finding the layout takes a few milliseconds: one terminal in a turn of the loop.
+            fetched = _read(visit, found, count)
+            await visit.tools.pause(0)
+        if best is None or (fetched.is_complete, len(fetched.rows)) > (
+            best.is_complete, len(best.rows)
+        ):  # fmt: skip
+            best = fetched
+        if not visit.call.is_sound or (fetched.is_complete and _is_whole(fetched)):
+            break
+    if best is None:
+        raise ProtocolError("There is no log.")
+    return best
+
+
+async def _complete(visit: Visit, found: Fetched, before: int) -> Fetched:
+    """Count again, and read whom the row numbers stand for where the rows need it."""
+    if visit.call.is_sound:
+        try:
+            after = await visit.call.run(dialogue.read_free_sizes())
+            found.count = after.records or before
+        except trouble.ENDINGS:
+            # The table is here; that the terminal has gone since changes nothing about it.
+            visit.call.is_sound = False
+    if found.choice is not None and found.choice.layout in _NUMBERED and found.rows:
+        if not visit.call.is_sound:
+            # By their numbers alone the same punches would be others the next time.
+            raise ProtocolError("The session ended before the people of the log were read.")
+        found.users = users.codes(await read_users(visit))
+    return found
+
+
+def _read(visit: Visit, found: Download, count: int) -> Fetched:
+    rows = found.rows
+    known = choice.Known(visit.wall_time(), count=count, stored=_stored(visit))
+    chosen = choice.choose(rows, known) if rows else None
+    if chosen is None and rows and known.stored is not None:
+        # Fewer rows than tell a layout, and the counters do not fit: perhaps it is another now.
+        chosen = choice.choose(rows, choice.Known(visit.wall_time(), count=count))
+    return Fetched(rows, found.is_complete, chosen, count)
+
+
+def _stored(visit: Visit) -> LayoutName | None:
+    known = visit.known
+    for name in layouts.LAYOUTS:
+        if name == known.layout:
+            return name
+    quirk = quirks.find(
+        platform=known.platform or "", model=known.name or "", firmware=known.firmware or ""
+    )
+    return None if quirk is None else quirk.layout
+
+
+def _is_whole(fetched: Fetched) -> bool:
+    """Say whether the rows are whole ones; of an unknown layout nothing else can be hoped for."""
+    if fetched.choice is None:
+        return True
+    width = layouts.LAYOUTS[fetched.choice.layout].width
+    rest = (len(fetched.rows) - fetched.choice.skip) % width
+    return rest in {0, layouts.LAYOUT_40.width if width == _WIDEST else 0}
+
+
+class _Watch:
+    """Looks at a download on its way, so that what came is not lost with the session."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._begin = 0
+        self._announced: int | None = None
+        self._way: Way = "parts"
+
+    def over(self, reading: Conversation[Download]) -> Conversation[Download]:
+        """Pass a conversation on, and keep what it is told."""
+        step = next(reading)
+        while True:
+            if isinstance(step, Ask):
+                self._ask(step)
+            packet = yield step
+            self._hear(packet)
+            try:
+                step = reading.send(packet)
+            except StopIteration as end:
+                found: Download = end.value
+                self._data.clear()
+                return found
+
+    def rescued(self) -> Download | None:
+        """Give what came of a download that broke off; None for less than a row."""
+        if self._announced is None or len(self._data) <= tables.TABLE_HEAD.size + _WIDEST:
+            return None
+        return Download(bytes(self._data), self._announced, self._way)
+
+    def _ask(self, step: Ask) -> None:
+        if step.command == Command.READ_BUFFER:
+            self._begin = tables.CHUNK_REQUEST.unpack(step.data)[0]
+            del self._data[self._begin :]
+        elif step.command != Command.FREE_DATA:
+            self._begin, self._announced = 0, None
+            self._data.clear()
+
+    def _hear(self, packet: Packet) -> None:
+        match packet.command:
+            case Command.DATA:
+                self._data += packet.data
+                if self._announced is None:
+                    self._announced, self._way = len(packet.data), "whole"
+            case Command.PREPARE_DATA:
+                del self._data[self._begin :]
+                if self._announced is None:
+                    self._announced = int.from_bytes(packet.data[:4], "little")
+            case Reply.ACK_OK if self._announced is None and len(packet.data) >= 5:
+                self._announced = int.from_bytes(packet.data[1:5], "little")

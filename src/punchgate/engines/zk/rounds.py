@@ -1,0 +1,172 @@
+"""What is done without being asked: logs read by schedule, live sessions, the sweep.
+
+The store says which terminals are due, so that any number of processes share them; a lease keeps
+two from the same one. A terminal that fails is tried again later and later; one whose comm key is
+wrong not at all, until somebody sets it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Final
+
+from punchgate import telemetry
+from punchgate.domain.error import NotFound, PunchgateError
+from punchgate.engines.zk import live, logs
+from punchgate.engines.zk import visit as visits
+from punchgate.engines.zk.desk import Desk
+from punchgate.engines.zk.tools import Pace, Tools
+from punchgate.usecases import terminal_contact as contact
+from punchgate.usecases.terminal_contact import Whose
+from punchgate.usecases.terminals import TerminalTrouble
+
+#: A terminal that failed so often in a row is an operator's business.
+_TELL_AT: Final = 3
+_SWEEP_S: Final = 60.0
+#: Somebody talks to a terminal that is marked, or did and died: its lease runs out by then.
+_SWEEP_SOON_S: Final = 5.0
+
+
+class Rounds:
+    """The schedule of one process."""
+
+    def __init__(self, tools: Tools, desk: Desk, *, owner: str) -> None:
+        self._tools = tools
+        self._desk = desk
+        self._owner = owner
+        self._busy: set[Whose] = set()
+        #: By terminal, until when it is left alone and how often it failed; on the loop's clock.
+        self._resting: dict[Whose, tuple[float, int]] = {}
+
+    async def run(self) -> None:
+        """Read and listen until cancelled; what is under way ends as it promised."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    await self._tick(group)
+                except PunchgateError as error:
+                    telemetry.say("terminals.wait", "warning", slug=error.slug)
+                await self._tools.pause(self._tools.pace.round_s)
+
+    async def sweep(self) -> float:
+        """Enable what is still marked as disabled, and give the seconds until the next look."""
+        try:
+            found = await contact.list_disabled(self._tools.context)
+        except PunchgateError as error:
+            telemetry.say("terminals.wait", "warning", slug=error.slug)
+            return _SWEEP_SOON_S
+        is_held = False
+        async with asyncio.TaskGroup() as group:
+            for account, device_id, is_held_now in found:
+                is_held = is_held or is_held_now
+                if not is_held_now:
+                    group.create_task(self._enable((account, device_id)))
+        return _SWEEP_SOON_S if is_held else _SWEEP_S
+
+    async def _tick(self, group: asyncio.TaskGroup) -> None:
+        context, now = self._tools.context, self._tools.now()
+        for whose in await contact.list_wanted(context, owner=self._owner):
+            self._desk.call_away(whose)
+        for whose in await contact.list_due(context, now=now):
+            self._start(group, whose, self._read)
+        if self._desk.may_listen:
+            for whose in await contact.list_listenable(context, now=now):
+                self._start(group, whose, self._listen)
+
+    def _start(
+        self,
+        group: asyncio.TaskGroup,
+        whose: Whose,
+        work: Callable[[Whose], Awaitable[None]],
+    ) -> None:
+        until_s, _ = self._resting.get(whose, (0.0, 0))
+        is_resting = until_s > asyncio.get_running_loop().time()
+        if is_resting or whose in self._busy or self._desk.is_held(whose):
+            return
+        self._busy.add(whose)
+        group.create_task(self._carefully(whose, work))
+
+    async def _carefully(self, whose: Whose, work: Callable[[Whose], Awaitable[None]]) -> None:
+        """Do something that may fail in whatever way, without ending what is done with others."""
+        try:
+            await work(whose)
+        except PunchgateError as error:
+            telemetry.say("terminal.waits", "warning", account=whose[0], slug=error.slug)
+            self._rest(whose)
+        except Exception as error:  # noqa: BLE001 (one terminal must not end all conversations)
+            telemetry.failed("terminals", whose[1], error)
+            self._rest(whose)
+        finally:
+            self._busy.discard(whose)
+
+    async def _read(self, whose: Whose) -> None:
+        try:
+            async with self._desk.turn(whose, is_urgent=False):
+                await logs.read_log(self._tools, whose, is_live=False)
+        except TerminalTrouble as error:
+            if error.cause != "busy":
+                await self._failed(whose, error)
+        except TimeoutError:
+            late = TerminalTrouble("timeout", f"{whose[1]} took longer than it may.")
+            await self._failed(whose, late)
+        except NotFound:
+            # It was removed since it was listed.
+            return
+        else:
+            self._resting.pop(whose, None)
+
+    async def _failed(self, whose: Whose, error: TerminalTrouble) -> None:
+        """Write when a terminal is tried again; never, where only an operator can help."""
+        context, now = self._tools.context, self._tools.now()
+        try:
+            terminal, _ = await contact.load(context, *whose)
+        except NotFound:
+            return
+        is_wrong_key = error.cause == "wrong_key"
+        attempt = terminal.failures + 1
+        wait_s = retry_s(attempt, self._tools.pace, self._tools.chance)
+        problem = "terminal_failing" if attempt >= _TELL_AT else None
+        await contact.failed(
+            context,
+            whose,
+            str(error),
+            due_at=None if is_wrong_key else now + round(wait_s * 1_000),
+            now=now,
+            problem="terminal_wrong_key" if is_wrong_key else problem,
+        )
+        telemetry.say("terminal.failed", "warning", account=whose[0], reason=error.cause)
+
+    async def _listen(self, whose: Whose) -> None:
+        if not self._desk.may_listen:
+            # Whoever queued for an ear would be busy, and its log not read until it had one.
+            return
+        await live.listen(self._tools, self._desk, whose)
+        # It gave way: whoever wanted it has a moment before we are back.
+        wait_s = retry_s(1, self._tools.pace, self._tools.chance)
+        self._resting[whose] = (asyncio.get_running_loop().time() + wait_s, 0)
+
+    async def _enable(self, whose: Whose) -> None:
+        try:
+            async with (
+                self._desk.turn(whose, is_urgent=False),
+                asyncio.timeout(self._tools.pace.enable_s),
+                visits.visiting(self._tools, whose),
+            ):
+                # Every visit enables what it finds marked.
+                return
+        except (PunchgateError, TimeoutError) as error:
+            telemetry.say("terminal.left_disabled", "error", reason=type(error).__name__)
+
+    def _rest(self, whose: Whose) -> None:
+        attempt = self._resting.get(whose, (0.0, 0))[1] + 1
+        wait_s = retry_s(attempt, self._tools.pace, self._tools.chance)
+        self._resting[whose] = (asyncio.get_running_loop().time() + wait_s, attempt)
+
+
+def retry_s(attempt: int, pace: Pace, chance: Random) -> float:
+    """Give the seconds until the next try: doubled each time up to a bound, a quarter to and fro.
+
+    `attempt` is the number of tries that failed, from 1.
+    """
+    doubled = pace.first_retry_s * 2.0 ** min(attempt - 1, 30)
+    return min(doubled, pace.last_retry_s) * chance.uniform(0.75, 1.25)

@@ -1,0 +1,49 @@
+"""`punchgate simulate zk`: what it lists and what it refuses. That it plays is shown with
+third-party clients in `tests/simulators/test_zk_clients.py`.
+"""
+
+import socket
+
+import pytest
+
+from punchgate.simulators import zk_faults
+from tests.cli.line import Line
+
+
+def test_every_fault_is_printed_with_its_sentence(line: Line) -> None:
+    said = line.plain("simulate", "zk", "--fault", "list", "--json").many
+    assert {one["fault"]: one["what_happens"] for one in said} == dict(zk_faults.lines())
+    table = line.plain("simulate", "zk", "--fault", "list").out
+    assert "junk-prefix" in table
+    assert "drop-PLACE-STEP[:N]" in table
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--fault", "no-such-fault"), "There is no fault `no-such-fault`"),
+        (("--fault", "split", "--fault", "list"), "There is no fault `list`"),
+        (("--listen", "4370"), "write HOST:PORT"),
+        (("--row-size", "41"), "'41' is not one of"),
+        (("--users", "1", "--records", "500000"), "give more people"),
+        (("--comm-key", "1000000"), "less than or equal to 999999"),
+        (("--count", "0"), "greater than or equal to 1"),
+        (("--until", "yesterday"), "'yesterday' does not match"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    line: Line, options: tuple[str, ...], sentence: str
+) -> None:
+    said = line.plain("simulate", "zk", *options)
+    assert said.code == 2
+    assert sentence in said.err
+    assert said.out == ""
+
+
+def test_a_port_that_is_taken_is_a_sentence(line: Line) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = line.plain("simulate", "zk", "--listen", address)
+    assert said.code == 1
+    assert address in said.err
+    assert "taken by another program" in said.err

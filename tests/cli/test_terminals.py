@@ -1,0 +1,144 @@
+"""Terminals on the command line: what is kept, what is never shown, a capture and its replay."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.line import Line
+from tests.simulators import virtual
+
+_ADD = ("device", "add", "VT43700001", "--id", "principal", "--engine", "zk")
+
+
+@contextmanager
+def _playing(*faults: str, key: int = 0) -> Iterator[int]:
+    """Let a virtual terminal listen beside the test, and give its port."""
+    loop = asyncio.new_event_loop()
+    found: list[int] = []
+    is_ready, stop = threading.Event(), asyncio.Event()
+
+    async def play() -> None:
+        async with virtual.playing(*faults, key=key) as playing:
+            found.append(playing.port)
+            is_ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(play()))
+    thread.start()
+    try:
+        assert is_ready.wait(30)
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def test_a_terminal_is_added_and_its_comm_key_is_never_shown(bare_line: Line) -> None:
+    said = bare_line.run(
+        *_ADD, "--host", "10.0.0.7", "--port", "4371", "--comm-key", "-", "--udp",
+        "--timeout", "3", "--json", answer="135790\n",
+    )  # fmt: skip
+    assert said.one.keys() == {"device_id", "serial", "token"}
+    shown = bare_line.json("device", "show", "principal")
+    one = shown.one
+    assert (one["host"], one["port"], one["udp"], one["timeout_s"]) == ("10.0.0.7", 4371, True, 3.0)
+    assert (one["comm_key"], one["engine"], one["backfill_s"]) == (True, "zk", 900)
+    database = b"".join(each.read_bytes() for each in bare_line.data.glob("punchgate.db*"))
+    for text in (said.out, said.err, shown.out):
+        assert "135790" not in text
+    assert b"135790" not in database
+
+
+def test_how_a_terminal_is_treated_is_set_beside_its_device(bare_line: Line) -> None:
+    assert bare_line.run(*_ADD, "--host", "clock.local").code == 0
+    one = bare_line.json(
+        "device", "set", "principal", "--name", "Door", "--disable-for", "none",
+        "--encoding", "gb2312", "--order16", "state_method", "--unlock-unit", "second",
+        "--unlock-confirmed", "--backfill", "60", "--no-realtime", "--tcp",
+    ).one  # fmt: skip
+    assert (one["name"], one["disable_for"], one["encoding"]) == ("Door", "none", "gb2312")
+    assert (one["order16"], one["unlock_unit"]) == ("state_method", "second")
+    assert (one["unlock_confirmed"], one["backfill_s"], one["realtime"]) == (True, 60, False)
+
+
+def test_a_device_becomes_a_terminal_with_its_first_host(bare_line: Line) -> None:
+    assert bare_line.run("device", "add", "SN1").code == 0
+    assert bare_line.run("device", "set", "sn1", "--port", "4371").code == 3
+    one = bare_line.json("device", "set", "sn1", "--host", "10.0.0.9").one
+    assert (one["engine"], one["host"], one["port"]) == ("zk", "10.0.0.9", 4370)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--port", "4370"), 2),  # no host
+        (("--host", "169.254.169.254"), 4),
+        (("--host", "fe80::1"), 4),
+        (("--host", "a b"), 2),
+        (("--host", "10.0.0.7", "--port", "0"), 2),
+        (("--host", "10.0.0.7", "--comm-key", "12x"), 2),
+        (("--host", "10.0.0.7", "--comm-key", "4294967296"), 2),
+        (("--host", "10.0.0.7", "--timeout", "0.5"), 2),
+        (("--host", "10.0.0.7", "--backfill", "5"), 2),
+        (("--host", "10.0.0.7", "--encoding", "klingon"), 2),
+        (("--host", "10.0.0.7", "--encoding", "rot13"), 2),
+    ],
+)
+def test_what_will_not_do_is_said_and_nothing_is_kept(
+    options: tuple[str, ...], code: int, bare_line: Line
+) -> None:
+    assert bare_line.run("db", "migrate").code == 0
+    assert bare_line.run(*_ADD, *options).code == code
+    assert bare_line.json("device", "list").many == []
+
+
+def test_a_removed_terminal_can_be_registered_again(bare_line: Line) -> None:
+    assert bare_line.run(*_ADD, "--host", "10.0.0.7", "--comm-key", "5").code == 0
+    assert bare_line.run("device", "remove", "principal").code == 0
+    assert bare_line.run("device", "set", "principal", "--port", "1").code == 3
+    assert bare_line.run(*_ADD, "--host", "10.0.0.8").code == 0
+    assert bare_line.json("device", "show", "principal").one["comm_key"] is False
+
+
+def test_a_capture_holds_the_conversation_and_is_explained(bare_line: Line, tmp_path: Path) -> None:
+    out = tmp_path / "out.zk"
+    with _playing(key=24_680) as port:
+        bare_line.run(*_ADD, "--host", "127.0.0.1", "--port", str(port), "--comm-key", "24680")
+        found = bare_line.json("capture", "zk", "principal", "--out", str(out)).one
+    assert (found["rows"], found["recorded"]) == (50, 50)
+    lines = out.read_text().splitlines()
+    assert lines[0] == "# punchgate capture zk/1"
+    assert len(lines) == found["packets"] + 1
+    assert {json.loads(line)["from"] for line in lines[1:]} == {"client", "terminal"}
+    said = bare_line.plain("decode", "zk", str(out), "--json")
+    assert said.code == 0
+    assert "CONNECT" in said.out
+
+
+def test_a_capture_that_fails_is_written_as_far_as_it_came(bare_line: Line, tmp_path: Path) -> None:
+    out = tmp_path / "out.zk"
+    with _playing("drop-before-prepare") as port:
+        bare_line.run(*_ADD, "--host", "127.0.0.1", "--port", str(port))
+        said = bare_line.run("capture", "zk", "principal", "--out", str(out))
+    assert said.code == 1
+    assert "closed the connection" in said.err
+    assert len(out.read_text().splitlines()) > 20
+
+
+def test_a_file_that_is_no_capture_of_a_terminal_is_fed_in(bare_line: Line) -> None:
+    assert bare_line.run("device", "add", "SN1").code == 0
+    punch = {"user_id": "1", "att_time": "2026-06-20 09:00:00", "att_state": 0}
+    assert bare_line.replay({"serial": "SN1", "body": punch})["recorded"] == 1
+
+
+def test_a_damaged_capture_is_said_with_its_line(bare_line: Line, tmp_path: Path) -> None:
+    out = tmp_path / "out.zk"
+    out.write_text("# punchgate capture zk/1\n{}\n")
+    said = bare_line.run("replay", str(out))
+    assert (said.code, "Line 2" in said.err) == (2, True)
