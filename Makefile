@@ -44,7 +44,8 @@ bench: tools ## ours against the baselines and the limit, in one run, as ratios
 	@$(BIN)/python bench/run.py
 
 soak: tools ## the ledger: kill -9 under load for an hour, with its seed printed
-	@PUNCHGATE_LEDGER_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/journeys/test_ledger.py tests/journeys/test_delivery.py -s -q --timeout 0
+	@PUNCHGATE_LEDGER_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/journeys/test_ledger.py tests/journeys/test_delivery.py \
+		tests/facades/test_zk_clients.py -s -q --timeout 0
 
 docs: tools ## rebuild the generated pages: settings, commands, OpenAPI, invariants
 	@$(BIN)/python -m tools.docs
