@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         #: On the loop's clock.
         self.idle_since = 0.0
         self._left = left
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._reader = AnswerReader(body_bytes)
         self._waiter: asyncio.Future[Answer] | None = None
         self._is_clean = False
@@ -98,9 +98,9 @@ class Connection(asyncio.Protocol):
             raise SendFailed("connect", "the receiver closed the connection")
         self._is_clean = False
         self._reader.begin()
-        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        waiter: asyncio.Future[Answer] = self.loop.create_future()
         self._waiter = waiter
-        timer = self._loop.call_at(until, self._expire)
+        timer = self.loop.call_at(until, self._expire)
         self._transport.write(request)
         try:
             return await waiter

@@ -75,7 +75,7 @@ class Pool:
         """Take a connection back after an answer; one that is not clean has closed itself."""
         if not connection.is_clean:
             return
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         connection.idle_since = loop.time()
         if self._is_closed or not self._may_stay(connection):
             connection.close()
@@ -99,7 +99,7 @@ class Pool:
             await self._empty.wait()
 
     def _may_stay(self, connection: Connection) -> bool:
-        rested_s = asyncio.get_running_loop().time() - connection.idle_since
+        rested_s = connection.loop.time() - connection.idle_since
         age_s = self._monotonic() - connection.opened_at
         return rested_s < self._limits.idle_s and age_s < self._limits.age_s - _LAST_REQUEST_S
 

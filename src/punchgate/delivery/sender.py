@@ -62,6 +62,8 @@ class Sender:
             self._tls.load_verify_locations(cafile=ca_file)
 
     async def __aenter__(self) -> Self:
+        # Kept, because to ask which loop runs is a system call each time.
+        self._loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -90,7 +92,7 @@ class Sender:
         written = request.write(target, headers, body)
         if limit_s is None:
             limit_s = self._limits.whole_s
-        until = asyncio.get_running_loop().time() + limit_s
+        until = self._loop.time() + limit_s
         try:
             connection = self._pool.take(target[:3]) or await self._open(target, until)
             answer = await connection.ask(written, until)
@@ -106,7 +108,7 @@ class Sender:
 
         Errors:  SendFailed; TimeoutError where the whole attempt has no more time.
         """
-        by = min(asyncio.get_running_loop().time() + self._limits.connect_s, until)
+        by = min(self._loop.time() + self._limits.connect_s, until)
         try:
             async with asyncio.timeout_at(by):
                 addresses = await self._guard.addresses(target)
@@ -130,7 +132,7 @@ class Sender:
         left = len(addresses)
         for address in addresses[:-1]:
             try:
-                share_s = (by - asyncio.get_running_loop().time()) / left
+                share_s = (by - self._loop.time()) / left
                 async with asyncio.timeout(share_s):
                     return await self._connect_to(target, address)
             except ssl.SSLError:
@@ -141,7 +143,7 @@ class Sender:
 
     async def _connect_to(self, target: Target, address: str) -> Connection:
         is_tls = target.scheme == "https"
-        _, connection = await asyncio.get_running_loop().create_connection(
+        _, connection = await self._loop.create_connection(
             self._pool.prepare(target[:3]),
             host=address,
             port=target.port,
