@@ -1,18 +1,12 @@
 """Who calls report v1: the key in `X-API-Key`, and the account that follows from it.
 
-Missing, malformed, unknown, revoked and expired keys look the same. A key in the query string is no
-key.
+How it is read is `httpkit/api_key.py`.
 """
 
-from typing import Final
-
-from punchgate import telemetry
 from punchgate.contracts.report_v1.errors import INVALID_KEY, MAY_NOT_READ, Refused
 from punchgate.domain.key import Key
+from punchgate.httpkit import api_key
 from punchgate.httpkit.edge import Edge, Scope
-from punchgate.usecases import keys
-
-_HEADER: Final = b"x-api-key"
 
 
 async def find_key(edge: Edge, scope: Scope) -> Key:
@@ -20,13 +14,8 @@ async def find_key(edge: Edge, scope: Scope) -> Key:
 
     Errors:  Refused; what the store raises.
     """
-    presented = {value.strip() for name, value in scope["headers"] if name == _HEADER}
-    key = None
-    if len(presented) == 1:
-        text = presented.pop().decode("latin-1")
-        key = await keys.find(edge.context, text, now=edge.now())
+    key = await api_key.find(edge, scope, "report_v1")
     if key is None:
-        telemetry.AUTH_FAILURES.labels("report_v1").inc()
         raise Refused(INVALID_KEY)
     return key
 
