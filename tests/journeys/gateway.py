@@ -119,9 +119,28 @@ class Gateway:
         self.start()
         until(self.ready, within_s=_READY_S)
 
-    def kill(self) -> None:
-        """End it as a crash does: no handler runs, nothing is flushed."""
+    def writer(self) -> int | None:
+        """Give the process that commits its punches, None while there is none."""
+        assert self.process is not None
+        server = self.process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        return int(children[0]) if children else None
+
+    def kill_writer(self) -> int | None:
+        """End the process that commits as a crash does, and only that."""
+        writer = self.writer()
+        if writer is not None:
+            os.kill(writer, signal.SIGKILL)
+        return writer
+
+    def kill(self, *, with_writer: bool = True) -> None:
+        """End it as a crash does: no handler runs, nothing is flushed.
+
+        Its writer dies first, in the middle of what it does, or is left to find the server gone.
+        """
+        writer = self.kill_writer() if with_writer else self.writer()
         self._end(signal.SIGKILL, within_s=10)
+        until(lambda: writer is None or not _is_there(writer), within_s=10)
 
     def stop(self, *, within_s: float = 30) -> int:
         """Ask it to stop as a deploy does and give its exit code."""
@@ -143,6 +162,14 @@ class Gateway:
     def _database(self) -> tuple[str, str]:
         assert self.database is not None
         return ("--database", self.database)
+
+
+def _is_there(pid: int) -> bool:
+    """Say whether a process still has its files open; one that nobody has waited for has not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -68,6 +68,16 @@ class Stage:
             lambda: len(self.ledger.read().acked) > before, within_s=FIRST_ACKNOWLEDGEMENT_S
         )
 
+    def goes_on_without_a_start(self, dead: int | None) -> None:
+        """Wait for another writing process, and the first acknowledgement through it, in time."""
+        gateway.until(
+            lambda: self.gateway.writer() not in {None, dead}, within_s=FIRST_ACKNOWLEDGEMENT_S
+        )
+        before = len(self.ledger.read().acked)
+        gateway.until(
+            lambda: len(self.ledger.read().acked) > before, within_s=FIRST_ACKNOWLEDGEMENT_S
+        )
+
     def goes_on_for_a_while(self, most: int = 3000) -> None:
         """Wait for a random number of acknowledgements, and a random part of a commit."""
         enough = len(self.ledger.acked) + self.chance.randint(1, most)
@@ -166,8 +176,21 @@ def test_I1_nothing_acknowledged_is_lost_when_the_gateway_is_killed(on_sqlite: S
     for _ in range(ROUNDS):
         on_sqlite.acknowledges_again()
         on_sqlite.goes_on_for_a_while()
-        on_sqlite.gateway.kill()
+        on_sqlite.gateway.kill(with_writer=on_sqlite.chance.random() < 0.5)
         check(on_sqlite.ledger.read(), on_sqlite.kept())
+    assert on_sqlite.ends_well() > 0
+
+
+def test_I1_nothing_acknowledged_is_lost_when_the_writing_process_is_killed(
+    on_sqlite: Stage,
+) -> None:
+    on_sqlite.acknowledges_again()
+    for _ in range(ROUNDS):
+        on_sqlite.goes_on_for_a_while(most=1000)
+        dead = on_sqlite.gateway.kill_writer()
+        on_sqlite.goes_on_without_a_start(dead)
+    on_sqlite.stops_in_order()
+    check(on_sqlite.ledger.read(), on_sqlite.kept())
     assert on_sqlite.ends_well() > 0
 
 
@@ -199,6 +222,6 @@ def test_I1_nothing_acknowledged_is_lost_on_postgresql(on_postgresql: Stage) -> 
         if number % 2:
             on_postgresql.stops_in_order()
         else:
-            on_postgresql.gateway.kill()
+            on_postgresql.gateway.kill(with_writer=on_postgresql.chance.random() < 0.5)
         check(on_postgresql.ledger.read(), on_postgresql.kept())
     assert on_postgresql.ends_well() > 0

@@ -6,6 +6,7 @@ trigger. Invented: the facts and the time.
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,7 @@ from punchgate.domain.punch import Punch
 from punchgate.store import database, locks, schema
 from punchgate.store.fact import Fact, Held
 from punchgate.store.opening import Store, open_store
+from punchgate.store.writer_process import ProcessWriter
 
 T = TypeVar("T")
 
@@ -42,6 +44,12 @@ class Stage:
     @property
     def is_sqlite(self) -> bool:
         return self.url.startswith("sqlite")
+
+    @property
+    def writing_pid(self) -> int:
+        """The process that commits punches."""
+        writer = self.store.writer
+        return (writer.pid or 0) if isinstance(writer, ProcessWriter) else os.getpid()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self.store.database.read(work)
@@ -128,9 +136,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(url: str) -> AsyncIterator[Stage]:
-    """Open the store at an address as a server does."""
-    async with open_store(database.address(url), is_serving=True, now=NOW) as store:
+async def open_stage(url: str, *, writes_apart: bool = False) -> AsyncIterator[Stage]:
+    """Open the store at an address as a server does, but with a process for punches if asked."""
+    where = database.address(url)
+    async with open_store(where, is_serving=True, now=NOW, writes_apart=writes_apart) as store:
         yield Stage(url, store)
 
 
@@ -212,13 +221,13 @@ def days(first: str, count: int) -> Iterator[str]:
 
 
 @contextmanager
-def file_limit(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size: what a full disk does to a commit."""
-    import resource  # noqa: PLC0415 (only one test limits the process)
+def file_limit(size: int, pid: int) -> Iterator[None]:
+    """Let no file of a process grow beyond a size: what a full disk does to a commit."""
+    import resource  # noqa: PLC0415 (only one test limits a process)
 
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)

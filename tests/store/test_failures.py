@@ -16,10 +16,12 @@ from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from punchgate import telemetry
-from punchgate.store import database, error, migrate, schema
+from punchgate.store import database, failure, migrate, schema
 from punchgate.store.error import StoreUnavailable
 from tests import postgres
 from tests.store.stage import Stage, fact
+
+WRITERS = ("here", "apart")
 
 SECRET = "Ada-Lovelace-4711"
 
@@ -120,7 +122,7 @@ async def test_a_server_that_has_no_such_database_is_one_line(
 def test_the_address_that_did_not_answer_is_left_out(
     log: io.StringIO, cause: Exception | None, state: str | None, reason: str
 ) -> None:
-    error.note(cause)
+    failure.note(cause)
 
     (line,) = _failures(log)
     assert line["state"] == state
@@ -164,7 +166,7 @@ async def test_I8_a_value_that_postgresql_names_in_its_words_is_left_out(
     finally:
         await engine.dispose()
 
-    error.note(caught.value)
+    failure.note(caught.value)
 
     (line,) = _failures(log)
     assert (line["error"], line["state"], line["reason"]) == (

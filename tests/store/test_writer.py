@@ -14,14 +14,16 @@ from sqlalchemy import Connection, insert, text
 
 from punchgate.domain.ids import AccountNo
 from punchgate.store import database, schema, writer
+from punchgate.store.committer_postgres import FLUSHED
 from punchgate.store.error import StoreBusy, StoreUnavailable, StoreUnsafe
 from punchgate.store.fact import Fact, Held
 from punchgate.store.opening import open_store
 from punchgate.store.writer import GROUP_ROWS, QUEUE_BOUND, Job
-from punchgate.store.writer_postgres import FLUSHED
 from tests import installed, postgres
 from tests.store import stage as stages
 from tests.store.stage import NOW, Stage, caused, fact, held
+
+WRITERS = ("here", "apart")
 
 
 async def _touches(stage: Stage) -> dict[int, int]:
@@ -90,7 +92,8 @@ async def test_I1_a_failed_commit_is_never_acknowledged_and_never_tried_again(
 
     if stage.is_sqlite:
         path = Path(stage.url.removeprefix("sqlite:///"))
-        with stages.file_limit(os.stat(f"{path}-wal").st_size):  # noqa: PTH116 (two names)
+        size = os.stat(f"{path}-wal").st_size  # noqa: PTH116 (two names)
+        with stages.file_limit(size, stage.writing_pid):
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
     else:
         await stage.sql(
@@ -298,7 +301,7 @@ async def test_a_database_that_was_told_not_to_flush_is_overruled(
 
     async with stages.open_stage(postgresql_url) as stage:
         assert list(await stage.store.writer.record([fact()])) == ["recorded"]
-        writer_db = stage.store.writer._db  # type: ignore[attr-defined]  # PostgreSQL's own
+        writer_db = stage.store.writer._committer._db  # type: ignore[attr-defined]  # PostgreSQL's own
         assert await writer_db.fetchval("SHOW synchronous_commit") == "on"
 
 

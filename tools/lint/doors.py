@@ -16,18 +16,25 @@ _STORE: Final = "src/punchgate/store/"
 
 #: Files of the store whose functions are not questions or changes of one account, and why.
 OTHER_STORE_FILES: Final = {
+    "committer_postgres.py": "makes transactions instead of taking them",
+    "committer_sqlite.py": "makes transactions instead of taking them",
     "database.py": "opens the database and hands out transactions",
     "error.py": "says what failed; no statement",
     "fact.py": "values that the writer takes and gives; no statement",
+    "failure.py": "the log line of a failure; no statement",
     "locks.py": "numbers of locks, and holding them",
     "migrate.py": "brings a whole database to the newest schema",
+    "parcel.py": "what a server and its writing process say to each other; no statement",
     "rebase.py": "makes transactions instead of taking them, before the store is open",
     "record.py": "the statements of one group, which holds punches of many accounts",
     "record_postgres.py": "the same in PostgreSQL's words",
     "roster.py": "the people that one writer remembers, of all accounts",
     "schema.py": "the tables",
+    "sqlite_file.py": "opens the file; no transaction yet",
     "writer.py": "makes transactions instead of taking them",
+    "writer_child.py": "makes transactions instead of taking them",
     "writer_postgres.py": "makes transactions instead of taking them",
+    "writer_process.py": "makes transactions instead of taking them",
     "writer_sqlite.py": "makes transactions instead of taking them",
 }
 

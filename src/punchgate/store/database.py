@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -21,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from punchgate.store import error as errors
+from punchgate.store import failure, sqlite_file
 from punchgate.store.error import StoreUnavailable
 
 __all__ = [
@@ -43,8 +44,6 @@ T = TypeVar("T")
 READERS: Final = 4
 #: Values bound in one statement; both databases take ten times as many.
 SLICE: Final = 1_000
-#: How long a connection waits for another process's short write (the command line's).
-BUSY_TIMEOUT_MS: Final = 5_000
 #: What says that PostgreSQL cannot be asked. While it connects, SQLAlchemy hands on what the driver
 #: raises as it is: a server that starts up, or has no room, says so by an error of its own.
 POSTGRES_ERRORS: Final = (
@@ -123,7 +122,7 @@ class SqliteDatabase:
         try:
             return await loop.run_in_executor(self._threads, self._read, work)
         except (DBAPIError, sqlite3.Error) as error:
-            errors.note(error)
+            failure.note(error)
             raise StoreUnavailable("The database file cannot be read.") from error
 
     def _read(self, work: Callable[[Connection], T]) -> T:
@@ -152,7 +151,7 @@ class PostgresDatabase:
                 )
                 return await connection.run_sync(work)
         except POSTGRES_ERRORS as error:
-            errors.note(error)
+            failure.note(error)
             raise StoreUnavailable("PostgreSQL cannot be asked.") from error
 
     async def close(self) -> None:
@@ -161,29 +160,13 @@ class PostgresDatabase:
 
 
 def sqlite_engine(path: Path, *, is_read_only: bool, size: int = 1) -> Engine:
-    """Make an engine whose transactions are exactly the ones that we begin.
+    """Make an engine on the file, whose transactions we begin ourselves.
 
-    `sqlite3` opens transactions by itself, late, and not before a read; two reads of a report would
-    then see two different stores. So the driver is told to keep out of it, and BEGIN is ours. What
-    is bound to a statement stays out of the texts of errors: those reach the log.
+    What is bound to a statement stays out of the texts of errors: those reach the log.
     """
-
-    def connect() -> sqlite3.Connection:
-        db = sqlite3.connect(
-            path,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-            timeout=BUSY_TIMEOUT_MS / 1000,
-        )
-        db.execute("PRAGMA cache_size=-32768")
-        if is_read_only:
-            db.execute("PRAGMA query_only=ON")
-        return db
-
     engine = create_engine(
         "sqlite+pysqlite://",
-        creator=connect,
+        creator=partial(sqlite_file.connect, path, is_read_only=is_read_only),
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,

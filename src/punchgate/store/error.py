@@ -2,9 +2,8 @@
 
 import errno
 import os
-from typing import Final
+from typing import Final, NamedTuple
 
-from punchgate import telemetry
 from punchgate.domain.error import PunchgateError
 
 #: SQLSTATEs of this class are told with the value at fault in their text.
@@ -35,24 +34,23 @@ class StoreOutdated(PunchgateError):
     slug = "store.outdated"
 
 
-def note(cause: BaseException | None) -> None:
-    """Write the line of one failure of the database: the driver's error, its code and its words.
+class Failure(NamedTuple):
+    """What may be told of a driver's error: nothing that was asked, no value, no address."""
 
-    What was asked, with which values and of which address is left out. For the event loop's thread,
-    once per failure however many callers hear of it.
-    """
+    #: The driver's name for it.
+    error: str
+    #: SQLSTATE, SQLite's or the system's name.
+    state: str | None
+    #: Its first line.
+    reason: str
+
+
+def describe(cause: BaseException | None) -> Failure:
+    """Say what may be told of the error that a driver raised, wrapped or not."""
     driver = getattr(cause, "orig", None) or cause
     # SQLAlchemy's asyncpg wraps what the driver raised once more.
     driver = getattr(driver, "__cause__", None) or driver
-    state, reason = _words(driver)
-    telemetry.say(
-        "store.failed",
-        "error",
-        slug=StoreUnavailable.slug,
-        error=type(driver).__name__,
-        state=state,
-        reason=reason,
-    )
+    return Failure(type(driver).__name__, *_words(driver))
 
 
 def _words(error: BaseException | None) -> tuple[str | None, str]:

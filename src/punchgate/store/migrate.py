@@ -18,7 +18,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from punchgate.store import error as errors
+from punchgate.store import failure
 from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine, sqlite_engine
 from punchgate.store.error import StoreOutdated, StoreUnavailable
 
@@ -43,14 +43,14 @@ async def current(where: Address) -> str | None:
         try:
             return await asyncio.to_thread(_current_sqlite, where)
         except (DBAPIError, sqlite3.Error) as error:
-            errors.note(error)
+            failure.note(error)
             raise StoreUnavailable(f"{where.path} cannot be read as a database.") from error
     engine = postgres_engine(where)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_current)
     except POSTGRES_ERRORS as error:
-        errors.note(error)
+        failure.note(error)
         raise StoreUnavailable("PostgreSQL cannot be asked.") from error
     finally:
         await engine.dispose()

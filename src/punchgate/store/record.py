@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from punchgate.domain import event
 from punchgate.domain.ids import AccountNo, PersonNo
-from punchgate.store import schema
+from punchgate.domain.punch import Punch
 from punchgate.store.fact import Fact, Held, Outcome
 from punchgate.store.roster import Roster, Seat
 
@@ -42,7 +42,7 @@ class _Insert:
         return text
 
 
-_PUNCH: Final = _Insert("punch", [column.name for column in schema.punch.columns])
+_PUNCH: Final = _Insert("punch", Punch._fields)
 _EVENT: Final = _Insert(
     "event", ["account", "id", "key", "type", "occurred_at", "received_at", "body"]
 )

@@ -33,8 +33,6 @@ GROUP_ROWS: Final = 1_000
 #: Requests that may wait. At 15,000 a second this is two thirds of a second; beyond it an honest
 #: refusal serves the sender better than a longer queue.
 QUEUE_BOUND: Final = 10_000
-#: A transaction that takes longer than this has lost its database.
-COMMIT_LIMIT_S: Final = 30.0
 
 
 class Writer(Protocol):
@@ -122,6 +120,18 @@ def gather(jobs: Sequence[Job]) -> Group:
             else:
                 held.append(item)
     return Group(jobs, facts, held)
+
+
+def answer(jobs: Sequence[Job], results: Sequence[Any] | Exception) -> None:
+    """Give each job its own result, or all of them the error; who went away hears nothing."""
+    if isinstance(results, Exception):
+        for job in jobs:
+            if not job.done.done():
+                job.done.set_exception(results)
+        return
+    for job, result in zip(jobs, results, strict=True):
+        if not job.done.done():
+            job.done.set_result(result)
 
 
 def admit(waiting: int) -> None:

@@ -1,48 +1,34 @@
-"""The writer on PostgreSQL: one task with a connection of its own, and a pool for everything else.
+"""The writer on PostgreSQL inside one process: a task that commits, and a pool for everything else.
 
-`synchronous_commit=on`: a commit returns when its bytes are flushed. Any number of processes may
-write; unique keys and the locks of `record_postgres.py` keep them apart.
+A server leaves its punches to a process of their own (`writer_process.py`) and has this one for
+everything else.
 """
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from punchgate import telemetry
-from punchgate.store import error as errors
-from punchgate.store import record_postgres as record
+from punchgate.store import failure
+from punchgate.store.committer_postgres import COMMIT_LIMIT_S, PostgresCommitter
 from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine
-from punchgate.store.error import StoreUnavailable, StoreUnsafe
-from punchgate.store.fact import Fact, Held, Outcome, refused
-from punchgate.store.roster import Roster
-from punchgate.store.writer import COMMIT_LIMIT_S, Group, Job, admit, gather, take_group
+from punchgate.store.error import StoreUnavailable
+from punchgate.store.fact import Fact, Held, Outcome
+from punchgate.store.writer import Group, Job, admit, answer, gather, take_group
 
 T = TypeVar("T")
-
-#: What says that a row is at fault and not the database.
-ROW_ERRORS: Final = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    UnicodeEncodeError,
-)
-#: Settings under which a commit returns after the flush.
-FLUSHED: Final = frozenset({"on", "remote_apply", "remote_write"})
 
 
 class PostgresWriter:
     """One task that commits; see `writer.Writer`."""
 
     def __init__(self, where: Address) -> None:
-        self._url = where.url
         self._engine = postgres_engine(where)
-        self._roster = Roster()
-        self._db: asyncpg.Connection[Any] | None = None
+        self._committer = PostgresCommitter(where.url)
         self._jobs: deque[Job] = deque()
         self._running = 0
         self._rows = 0
@@ -76,7 +62,7 @@ class PostgresWriter:
         except IntegrityError:
             raise
         except POSTGRES_ERRORS as error:
-            errors.note(error)
+            failure.note(error)
             raise StoreUnavailable("PostgreSQL cannot be written.") from error
 
     async def close(self) -> None:
@@ -84,7 +70,7 @@ class PostgresWriter:
         self._is_closing = True
         self._more.set()
         await self._task
-        await self._disconnect()
+        self._committer.close()
         await self._engine.dispose()
 
     async def _work(self) -> None:
@@ -102,79 +88,21 @@ class PostgresWriter:
 
     async def _answer(self, group: Group) -> None:
         """Commit a group and answer its callers, whatever happens."""
+        results: Sequence[Any] | Exception
         try:
-            shares = await self._commit(group)
+            results = await self._commit(group)
         except Exception as error:  # noqa: BLE001 (whatever it is, its callers must hear of it)
-            for job in group.jobs:
-                if not job.done.done():
-                    job.done.set_exception(error)
-            return
-        for job, share in zip(group.jobs, shares, strict=True):
-            if not job.done.done():
-                job.done.set_result(share)
+            results = error
+        answer(group.jobs, results)
 
     async def _commit(self, group: Group) -> Sequence[Sequence[Outcome]]:
         started = telemetry.stopwatch()
         try:
-            async with asyncio.timeout(COMMIT_LIMIT_S):
-                db = await self._connect()
-                try:
-                    async with db.transaction():
-                        outcomes = await self._write(db, group.facts)
-                        await record.hold(db, group.held)
-                except ROW_ERRORS:
-                    self._roster.forget()
-                    async with db.transaction():
-                        outcomes = await self._write_halved(db, group.facts)
-                        await record.hold(db, group.held)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            errors.note(error)
-            await self._disconnect()
-            raise StoreUnavailable("PostgreSQL cannot be written.") from error
+            outcomes = await self._committer.commit(group.facts, group.held)
+        except StoreUnavailable as error:
+            failure.note(error.__cause__)
+            raise
         rows = len(group.facts) + len(group.held)
         self._rows += rows
         telemetry.committed(seconds=started(), rows=rows)
         return group.share(outcomes)
-
-    async def _write(self, db: "asyncpg.Connection[Any]", facts: Sequence[Fact]) -> list[Outcome]:
-        if not facts:
-            return []
-        return await record.record(db, facts, self._roster, secrets.randbits(62))
-
-    async def _write_halved(
-        self, db: "asyncpg.Connection[Any]", facts: Sequence[Fact]
-    ) -> list[Outcome]:
-        try:
-            async with db.transaction():
-                return await self._write(db, facts)
-        except ROW_ERRORS:
-            self._roster.forget()
-            if len(facts) == 1:
-                await record.hold(db, [refused(facts[0])])
-                return ["refused"]
-            middle = len(facts) // 2
-            left = await self._write_halved(db, facts[:middle])
-            return left + await self._write_halved(db, facts[middle:])
-
-    async def _connect(self) -> "asyncpg.Connection[Any]":
-        if self._db is None or self._db.is_closed():
-            db = await asyncpg.connect(
-                self._url, server_settings={"synchronous_commit": "on"}, timeout=5
-            )
-            setting = await db.fetchval("SHOW synchronous_commit")
-            fsync = await db.fetchval("SHOW fsync")
-            if setting not in FLUSHED or fsync != "on":
-                await db.close()
-                raise StoreUnsafe(
-                    "PostgreSQL would not flush at each commit"
-                    f" (synchronous_commit {setting}, fsync {fsync})."
-                )
-            self._db = db
-        return self._db
-
-    async def _disconnect(self) -> None:
-        """Throw the connection away; what it had not committed is gone, as it must be."""
-        self._roster.forget()
-        db, self._db = self._db, None
-        if db is not None:
-            db.terminate()

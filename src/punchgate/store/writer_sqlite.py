@@ -1,44 +1,30 @@
-"""The writer on SQLite: one thread with the one writing connection, which alone checkpoints.
+"""The writer on SQLite inside one process: a thread that commits, and work of its own beside it.
 
-WAL with `synchronous=FULL`: a commit returns when its bytes are flushed. The event loop hands jobs
-over through a queue and hears of a whole group at once, so that a group costs one wake-up each way.
+The event loop hands jobs over through a queue and hears of a whole group at once, so that a group
+costs one wake-up each way. A server leaves its punches to a process of their own
+(`writer_process.py`) and has this one for everything else.
 """
 
 import asyncio
 import queue
-import secrets
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from punchgate import telemetry
-from punchgate.store import error as errors
-from punchgate.store import record
+from punchgate.store import failure, sqlite_file
+from punchgate.store.committer_sqlite import CHECKPOINT_PAGES, ROW_ERRORS, SqliteCommitter
 from punchgate.store.database import Address, sqlite_engine
 from punchgate.store.error import StoreUnavailable, StoreUnsafe
-from punchgate.store.fact import Fact, Held, Outcome, refused
-from punchgate.store.roster import Roster
-from punchgate.store.writer import Group, Job, admit, gather, take_group
+from punchgate.store.fact import Fact, Held, Outcome
+from punchgate.store.writer import Group, Job, admit, answer, gather, take_group
 
 T = TypeVar("T")
-
-#: What says that a row is at fault and not the database.
-ROW_ERRORS: Final = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    OverflowError,
-    UnicodeEncodeError,
-)
-#: Pages of the WAL before it is folded into the file, 16 MB: hot pages are then written once for
-#: many commits instead of once for a few.
-CHECKPOINT_PAGES: Final = 4_000
 
 
 class SqliteWriter:
@@ -48,13 +34,14 @@ class SqliteWriter:
         """Open the file for writing.
 
         A command that runs beside a server never checkpoints: two connections that do can meet
-        SQLite's WAL-reset race (docs/decisions/0006-two-databases.md).
+        SQLite's WAL-reset race (docs/decisions/0006-two-databases.md). Those of one server take
+        turns.
 
         Errors: StoreUnsafe if the file would not be flushed at each commit.
         """
         self._engine = sqlite_engine(where.path, is_read_only=False)
         self._pages = CHECKPOINT_PAGES if is_serving else 0
-        self._roster = Roster()
+        self._committer = SqliteCommitter(where.path, checkpoint_pages=self._pages)
         self._connection: Connection | None = None
         self._inbox: list[Job] = []
         self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
@@ -62,7 +49,6 @@ class SqliteWriter:
         self._waiting = 0
         self._rows = 0
         self._loop = asyncio.get_running_loop()
-        self._connect()
         self._thread = threading.Thread(target=self._work, name="punchgate-writer", daemon=True)
         self._thread.start()
 
@@ -111,16 +97,9 @@ class SqliteWriter:
     def _settle(self, jobs: Sequence[Job], results: Sequence[Any] | Exception) -> None:
         """Answer the callers of a group, on the event loop, after its commit."""
         self._waiting -= len(jobs)
-        if isinstance(results, Exception):
-            if isinstance(results, StoreUnavailable):
-                errors.note(results.__cause__)
-            for job in jobs:
-                if not job.done.done():
-                    job.done.set_exception(results)
-            return
-        for job, result in zip(jobs, results, strict=True):
-            if not job.done.done():
-                job.done.set_result(result)
+        if isinstance(results, StoreUnavailable):
+            failure.note(results.__cause__)
+        answer(jobs, results)
 
     # Everything below runs on the writer's thread.
 
@@ -133,6 +112,7 @@ class SqliteWriter:
             else:
                 jobs = take_group(waiting)
                 self._answer(jobs, self._commit, gather(jobs))
+        self._committer.close()
         self._disconnect()
 
     def _take(self, waiting: deque[Job]) -> bool:
@@ -171,84 +151,25 @@ class SqliteWriter:
 
     def _commit(self, group: Group) -> Sequence[Sequence[Outcome]]:
         started = telemetry.stopwatch()
-        try:
-            db = self._driver()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                outcomes = self._write(db, group.facts)
-            except ROW_ERRORS:
-                db.execute("ROLLBACK")
-                self._roster.forget()
-                db.execute("BEGIN IMMEDIATE")
-                outcomes = self._write_halved(db, group.facts)
-            if group.held:
-                record.hold(db, group.held)
-            db.execute("COMMIT")
-        except (sqlite3.Error, DBAPIError) as error:
-            self._disconnect()
-            raise StoreUnavailable("The database file cannot be written.") from error
-        except Exception:
-            # Whatever it is, the next group must not find a transaction open.
-            self._disconnect()
-            raise
+        outcomes = self._committer.commit(group.facts, group.held)
         rows = len(group.facts) + len(group.held)
         self._rows += rows
         telemetry.committed(seconds=started(), rows=rows)
         return group.share(outcomes)
 
-    def _write(self, db: sqlite3.Connection, facts: Sequence[Fact]) -> list[Outcome]:
-        return record.record(db, facts, self._roster, secrets.randbits(62)) if facts else []
-
-    def _write_halved(self, db: sqlite3.Connection, facts: Sequence[Fact]) -> list[Outcome]:
-        db.execute("SAVEPOINT part")
-        try:
-            outcomes = self._write(db, facts)
-        except ROW_ERRORS:
-            db.execute("ROLLBACK TO part")
-            self._roster.forget()
-            if len(facts) == 1:
-                record.hold(db, [refused(facts[0])])
-                outcomes = ["refused"]
-            else:
-                middle = len(facts) // 2
-                outcomes = self._write_halved(db, facts[:middle])
-                outcomes += self._write_halved(db, facts[middle:])
-        db.execute("RELEASE part")
-        return outcomes
-
     def _connect(self) -> Connection:
         if self._connection is None:
             connection = self._engine.connect()
-            db = _driver_of(connection)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            # What was erased is overwritten with zeros and not only forgotten; the default of this
-            # setting is the build's.
-            db.execute("PRAGMA secure_delete=ON")
-            db.execute(f"PRAGMA wal_autocheckpoint={self._pages}")
-            mode = db.execute("PRAGMA journal_mode").fetchone()[0]
-            flush = db.execute("PRAGMA synchronous").fetchone()[0]
-            if mode != "wal" or flush != 2:
-                raise StoreUnsafe(
-                    f"SQLite would not flush at each commit (journal {mode}, synchronous {flush})."
-                )
+            db = connection.connection.driver_connection
+            if not isinstance(db, sqlite3.Connection):
+                raise StoreUnsafe("This is not a SQLite connection.")
+            sqlite_file.make_durable(db, checkpoint_pages=self._pages)
             self._connection = connection
         return self._connection
 
-    def _driver(self) -> sqlite3.Connection:
-        return _driver_of(self._connect())
-
     def _disconnect(self) -> None:
         """Throw the connection away; what it had not committed is gone, as it must be."""
-        self._roster.forget()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()
             connection.close()
-
-
-def _driver_of(connection: Connection) -> sqlite3.Connection:
-    db = connection.connection.driver_connection
-    if not isinstance(db, sqlite3.Connection):
-        raise StoreUnsafe("This is not a SQLite connection.")
-    return db

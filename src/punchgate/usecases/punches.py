@@ -114,6 +114,14 @@ async def release(context: Context, upload: Upload, reading: Reading) -> Receipt
     return receipt
 
 
+async def probe(context: Context) -> None:
+    """Go the way of a punch with none: who can do that could be recorded.
+
+    Errors:  StoreBusy, StoreUnavailable.
+    """
+    await context.writer.record([])
+
+
 async def _store(context: Context, items: list[Fact | Held]) -> list[Receipt]:
     # Receipts are made of outcomes, and outcomes exist only after the commit: nobody answers early.
     outcomes = await context.writer.record(items)
