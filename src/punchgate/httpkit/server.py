@@ -10,11 +10,17 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from punchgate.httpkit import answers
 from punchgate.httpkit.edge import App
 
 #: Line and headers of a request, as the front allows them.
@@ -98,6 +104,8 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         super().on_headers_complete()
+        # The app has not begun: it is started in the next turn of the loop.
+        self.scope["extensions"] = {answers.WHOLE: partial(_write_whole, self.cycle)}  # type: ignore[dict-item]  # an extension is what we say
 
     def data_received(self, data: bytes) -> None:
         self._read_bytes += len(data)
@@ -105,6 +113,42 @@ class _Protocol(HttpToolsProtocol):
         is_too_long = self._is_in_head and self._read_bytes > HEADERS_BYTES
         if is_too_long and not self.transport.is_closing():
             self.send_400_response("The request line and headers are too long.")
+
+
+def _write_whole(cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> bool:
+    """Write an answer that is all there as uvicorn's own `send` would in two steps; see `Whole`.
+
+    What decides about the connection, or has to wait for it, is left to `send`.
+    """
+    if cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
+        return False
+    if b"\r\nconnection: " in lines:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    date = _DATE.lines(cycle.default_headers)
+    cycle.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], date, lines, body))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
+
+
+class _Date:
+    """The headers that uvicorn puts before all others, which change once a second."""
+
+    def __init__(self) -> None:
+        self._of: list[tuple[bytes, bytes]] = []
+        self._lines = b""
+
+    def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Give the lines of a list of headers; the same list is not written twice."""
+        if headers is not self._of:
+            self._of = headers
+            self._lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._lines
+
+
+_DATE: Final = _Date()
 
 
 class _Server(uvicorn.Server):
