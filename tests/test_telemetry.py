@@ -38,6 +38,7 @@ NAMES = {
     "punchgate_replay_jobs": {"state"},
     "punchgate_shed": {"reason"},
     "punchgate_storage_free_bytes": set(),
+    "punchgate_terminal_events_dropped": set(),
     "punchgate_unclaimed_devices": set(),
     "punchgate_workdays_stale": set(),
     "punchgate_writer_queue": set(),

@@ -21,10 +21,12 @@ from punchgate.delivery.formats import (
     stripe,
 )
 from punchgate.domain.punch import Transport
+from punchgate.domain.terminal import Hints
 from punchgate.engines.zk import reread
 from punchgate.httpkit.edge import App
 from punchgate.usecases.context import Reader
 from punchgate.wire import attendance
+from punchgate.wire.event import Reading, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,14 @@ CONTRACTS: Final = (
     ),
 )
 
+
+def _read_http(raw: bytes, _: Hints) -> Reading | Unreadable:
+    return attendance.read_bytes(raw)
+
+
 #: How the kept bytes of one item are read again, by the transport that brought them.
 READERS: Final[Mapping[Transport, Reader]] = {
-    "http": Reader("attendance/1", attendance.read_bytes),
+    "http": Reader("attendance/1", _read_http),
     "zk": Reader(reread.NAME, reread.read_bytes),
 }
 

@@ -146,6 +146,11 @@ DEVICES: Final = Gauge(
 UNCLAIMED: Final = Gauge(
     "punchgate_unclaimed_devices", "Serials that call and are not claimed.", registry=REGISTRY
 )
+TERMINAL_EVENTS_DROPPED: Final = Counter(
+    "punchgate_terminal_events_dropped",
+    "Live events of terminals that came faster than they were read; the log has them.",
+    registry=REGISTRY,
+)
 AUTH_FAILURES: Final = Counter(
     "punchgate_auth_failures", "Refused credentials.", ["contract"], registry=REGISTRY
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from punchgate.domain.endpoint import SCHEDULE_S
 from tests.cli import endpoints
 from tests.cli.endpoints import URL
 from tests.cli.line import Line
@@ -85,6 +86,9 @@ def test_set_changes_and_an_empty_text_takes_away(line: Line) -> None:
     )
     assert (after["auth_token"], after["rate"], after["version"]) == (None, 3.0, 2)
     assert line.json("endpoint", "set", name, "--rate", "0").one["rate"] is None
+    assert line.json("endpoint", "set", name, "--schedule", "5s").one["schedule_s"] == [5]
+    after = line.json("endpoint", "set", name, "--schedule", "").one
+    assert after["schedule_s"] == list(SCHEDULE_S)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +158,54 @@ def _secrets(line: Line, endpoint_id: str) -> Any:
 
 
 def test_a_key_that_everybody_may_read_is_refused_with_what_to_do(line: Line) -> None:
-    endpoints.add(line)
+    name = endpoints.add(line)["endpoint_id"]
     (line.data / "master.key").chmod(0o644)
-    said = line.run("endpoint", "list")
+    said = line.run("endpoint", "rotate", name)
     assert said.code == 1
     assert "chmod 600" in said.err
+
+
+def test_an_endpoint_whose_secrets_do_not_open_is_listed_with_its_problem(line: Line) -> None:
+    bad, good = (endpoints.add(line)["endpoint_id"] for _ in range(2))
+    endpoints.sql(line, f"UPDATE endpoint SET secrets = X'00' WHERE endpoint_id = '{bad}'")
+    listed = {row["endpoint_id"]: row for row in line.json("endpoint", "list").many}
+    assert listed[good]["problem"] is None
+    assert "punchgate doctor" in listed[bad]["problem"]
+    assert (listed[bad]["state"], listed[bad]["lag"]) == ("active", 0)
+    assert line.json("endpoint", "show", bad).one["problem"] == listed[bad]["problem"]
+    assert "do not open" in line.run("endpoint", "list").out
+    doctor = line.run("doctor", "--json")
+    assert doctor.code == 1
+    (row,) = [row for row in map(json.loads, doctor.out.splitlines()) if row["check"] == "secrets"]
+    assert row["state"] == "wrong"
+    assert bad in row["says"]
+    assert good not in row["says"]
+
+
+def test_what_the_query_of_an_address_says_is_not_shown(line: Line) -> None:
+    name = line.json("endpoint", "add", f"{URL}?token=s3cret").one["endpoint_id"]
+    for words in (("list",), ("show", name), ("set", name, "--rate", "1")):
+        said = line.json("endpoint", *words)
+        assert said.one["address"] == f"{URL}?token=…"
+        assert "s3cret" not in said.out
+
+
+def test_a_lag_that_was_not_counted_to_its_end_says_so(line: Line) -> None:
+    name = endpoints.add(line, "--person", "1")["endpoint_id"]
+    endpoints.punches(line)
+    shown = line.json("endpoint", "show", name).one
+    # Of three punches one is of that person.
+    assert (shown["lag"], shown["is_lag_whole"]) == (1, True)
+    endpoints.sql(
+        line,
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)"
+        " INSERT INTO event (account, id, key, type, occurred_at, received_at, body)"
+        " SELECT account, id || '_' || i, key, type, occurred_at, received_at, body"
+        " FROM event, n WHERE event.seq = 1",
+    )
+    shown = line.json("endpoint", "show", name).one
+    assert (shown["lag"], shown["is_lag_whole"]) == (1, False)
+    assert " 1+ " in line.run("endpoint", "list").out
 
 
 def test_without_data_nothing_is_listed_and_nothing_made(bare_line: Line) -> None:

@@ -194,9 +194,26 @@ def test_a_punch_is_explained_step_by_step(line: Line) -> None:
     told = json.dumps(story)
     for fact in ("Asia/Kolkata", "check-in", "2026-06-20 09:30:00", f"evt_{punch_id}"):
         assert fact in told
+    assert story["steps"][-1]["reason"] == "There is no endpoint, so nobody is told."
     text = line.run("punch", "explain", punch_id).out
     assert text.startswith("1. ")
     assert "Asia/Kolkata" in text
+
+
+def test_a_punchs_story_ends_at_its_endpoints(line: Line) -> None:
+    url = "https://receiver.example/hook?token=s3cret"
+    wants = line.json("endpoint", "add", url).one["endpoint_id"]
+    other = line.json("endpoint", "add", url, "--person", "7").one["endpoint_id"]
+    line.replay(_upload(_MORNING))
+    punch_id = line.json("punch", "list").one["punch_id"]
+    steps = line.json("punch", "explain", punch_id).one["steps"]
+    ends = {step["endpoint_id"]: step for step in steps if step["title"] == "delivery"}
+    assert (ends[wants]["became"], ends[other]["became"]) == ("waiting", "not_wanted")
+    assert ends[other]["filter"] == "people"
+    text = line.run("punch", "explain", punch_id).out
+    assert f"endpoint_id: {wants}" in text
+    assert "became: waiting" in text
+    assert "s3cret" not in text
 
 
 def test_what_cannot_be_a_punch_is_listed_with_its_reason(line: Line) -> None:

@@ -2,7 +2,10 @@
 third-party clients in `tests/simulators/test_zk_clients.py`.
 """
 
+import json
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +31,8 @@ def test_every_fault_is_printed_with_its_sentence(line: Line) -> None:
         (("--users", "1", "--records", "500000"), "give more people"),
         (("--comm-key", "1000000"), "less than or equal to 999999"),
         (("--count", "0"), "greater than or equal to 1"),
+        (("--serial", "no good"), "'no good' is no serial"),
+        (("--serial", ""), "'' is no serial"),
         (("--until", "yesterday"), "'yesterday' does not match"),
     ],
 )
@@ -38,6 +43,25 @@ def test_options_that_make_no_sense_are_refused(
     assert said.code == 2
     assert sentence in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize(("given", "names"), [((), None), (("--serial", "X"), ["X", "X-2"])])
+def test_each_terminal_is_printed_with_a_serial_of_its_own(
+    given: tuple[str, ...], names: list[str] | None
+) -> None:
+    command = [sys.executable, "-m", "punchgate", "simulate", "zk", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(
+        [*command, "--json", "--count", "2", "--users", "2", "--records", "2", *given],
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            said = [json.loads(process.stdout.readline()) for _ in range(2)]
+        finally:
+            process.terminate()
+    ports = [one["address"].rpartition(":")[2] for one in said]
+    own = [f"VT{port}-{seed}" for seed, port in enumerate(ports, start=1)]
+    assert [one["serial"] for one in said] == (names or own)
 
 
 def test_a_port_that_is_taken_is_a_sentence(line: Line) -> None:

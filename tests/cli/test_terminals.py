@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,11 +46,14 @@ def test_a_terminal_is_added_and_its_comm_key_is_never_shown(bare_line: Line) ->
         *_ADD, "--host", "10.0.0.7", "--port", "4371", "--comm-key", "-", "--udp",
         "--timeout", "3", "--json", answer="135790\n",
     )  # fmt: skip
-    assert said.one.keys() == {"device_id", "serial", "token"}
+    # It never calls, so it has no token that could be kept or lost.
+    assert said.one.keys() == {"device_id", "serial"}
+    assert "token" not in said.err
     shown = bare_line.json("device", "show", "principal")
     one = shown.one
     assert (one["host"], one["port"], one["udp"], one["timeout_s"]) == ("10.0.0.7", 4371, True, 3.0)
     assert (one["comm_key"], one["engine"], one["backfill_s"]) == (True, "zk", 900)
+    assert one["has_token"] is False
     database = b"".join(each.read_bytes() for each in bare_line.data.glob("punchgate.db*"))
     for text in (said.out, said.err, shown.out):
         assert "135790" not in text
@@ -65,6 +70,15 @@ def test_how_a_terminal_is_treated_is_set_beside_its_device(bare_line: Line) -> 
     assert (one["name"], one["disable_for"], one["encoding"]) == ("Door", "none", "gb2312")
     assert (one["order16"], one["unlock_unit"]) == ("state_method", "second")
     assert (one["unlock_confirmed"], one["backfill_s"], one["realtime"]) == (True, 60, False)
+
+
+def test_a_terminal_has_a_token_only_if_it_is_given_one(bare_line: Line) -> None:
+    without = bare_line.run("device", "add", "SN1", "--engine", "zk")
+    assert "token" not in without.out + without.err
+    given = bare_line.json("device", "add", "SN2", "--host", "10.0.0.7", "--token", "its-own-token")
+    assert given.one["token"] == "its-own-token"
+    assert bare_line.json("device", "show", "sn2").one["has_token"] is True
+    assert "token" in bare_line.json("device", "add", "SN3").one
 
 
 def test_a_device_becomes_a_terminal_with_its_first_host(bare_line: Line) -> None:
@@ -106,6 +120,36 @@ def test_a_removed_terminal_can_be_registered_again(bare_line: Line) -> None:
     assert bare_line.json("device", "show", "principal").one["comm_key"] is False
 
 
+@contextmanager
+def _left_disabled(line: Line) -> Iterator[int]:
+    """Register a terminal that does not answer, as a killed process leaves it; give its port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+    assert line.run(*_ADD, "--host", "127.0.0.1", "--port", str(port)).code == 0
+    with closing(sqlite3.connect(line.data / "punchgate.db")) as database, database:
+        database.execute("UPDATE terminal SET disabled_at = 1")
+    yield port
+
+
+def test_a_terminal_that_may_be_disabled_is_removed_and_that_is_said(bare_line: Line) -> None:
+    with _left_disabled(bare_line) as port:
+        removed = bare_line.json("device", "remove", "principal")
+    assert removed.one == {"device_id": "principal", "serial": "VT43700001"}
+    assert f"did not answer at 127.0.0.1:{port} any more" in removed.err
+    assert "restart it" in removed.err
+
+
+def test_a_terminal_that_may_be_disabled_is_called_elsewhere_and_that_is_said(
+    bare_line: Line,
+) -> None:
+    with _left_disabled(bare_line) as port:
+        moved = bare_line.json("device", "set", "principal", "--host", "127.0.0.2")
+        again = bare_line.json("device", "set", "principal", "--timeout", "2")
+    assert moved.one["host"] == "127.0.0.2"
+    assert f"did not answer at 127.0.0.1:{port} any more" in moved.err
+    assert (again.one["timeout_s"], again.err) == (2.0, "")
+
+
 def test_a_capture_holds_the_conversation_and_is_explained(bare_line: Line, tmp_path: Path) -> None:
     out = tmp_path / "out.zk"
     with _playing(key=24_680) as port:
@@ -129,6 +173,27 @@ def test_a_capture_that_fails_is_written_as_far_as_it_came(bare_line: Line, tmp_
     assert said.code == 1
     assert "closed the connection" in said.err
     assert len(out.read_text().splitlines()) > 20
+
+
+def test_a_terminal_that_does_not_answer_leaves_no_file_and_touches_none(
+    bare_line: Line, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.zk"
+    kept.write_text("of yesterday")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf,
+        socket.create_server(("127.0.0.1", 0)) as taken,
+    ):
+        deaf.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        taken.close()
+        where = ("--host", "127.0.0.1", "--timeout", "1")
+        bare_line.run(*_ADD, *where, "--port", port)
+        bare_line.run("device", "add", "SN2", *where, "--port", str(deaf.getsockname()[1]), "--udp")
+        for name, out in (("principal", tmp_path / "new.zk"), ("sn2", kept)):
+            assert bare_line.run("capture", "zk", name, "--out", str(out)).code == 1
+    assert not (tmp_path / "new.zk").exists()
+    assert kept.read_text() == "of yesterday"
 
 
 def test_a_file_that_is_no_capture_of_a_terminal_is_fed_in(bare_line: Line) -> None:

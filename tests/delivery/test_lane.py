@@ -21,6 +21,9 @@ from tests.delivery.stage import Stage, event, ids, open_stage
 from tests.gateway import NOON
 from tests.receiver import Answer, Behaviour, Receiver, Request
 
+#: A 2xx whose list of failed events is too long to be read to its end.
+CUT = b'{"failed":["' + b"x" * 20_000 + b'"]}'
+
 
 @pytest.fixture(name="stage")
 async def _stage(tmp_path: Path) -> AsyncIterator[Stage]:
@@ -196,6 +199,59 @@ async def test_a_partial_yes_parks_the_people_it_names_and_takes_the_others(
         assert mine == sorted(mine)
 
 
+@pytest.mark.parametrize(
+    "refusal", [Answer(422), Answer(400), Answer(413), Answer(404), Answer(200, body=CUT)]
+)
+async def test_a_batch_that_is_refused_for_what_is_in_it_parks_the_bad_one_alone(
+    stage: Stage, r: Receiver, refusal: Answer
+) -> None:
+    def refuse_bad(request: Request) -> Behaviour:
+        return refusal if "evt_0002_000001" in of_batch(request) else receiver.OK
+
+    r.otherwise = refuse_bad
+    await stage.add_endpoint(r.url(), batch_max=100, concurrency=1, schedule_s=(3_600,))
+    await stage.tell(*(event(f"000{who}", number) for number in range(3) for who in (1, 2, 3)))
+    stage.deliver()
+    await stage.until(lambda: r.count >= 9, "all that can be sent")
+    await stage.stop()
+    (parked,) = await stage.rows(schema.parked)
+    assert (parked.key, parked.attempt, parked.last_status) == ("person:0002", 1, refusal.status)
+    first, *others = [of_batch(request) for request in r.requests]
+    assert len(first) == 9
+    # Each alone and in its person's order; what stands behind the bad one waits with it.
+    assert [len(batch) for batch in others] == [1] * 8
+    assert sorted(each for batch in others for each in batch) == sorted(
+        {*first} - {"evt_0002_000002"}
+    )
+    assert [request.headers["webhook-attempt"] for request in r.requests] == ["1", *"2" * 8]
+    outcomes = {row.event_id: row.outcome for row in await stage.rows(schema.attempt)}
+    assert [name for name, outcome in outcomes.items() if outcome != "accepted"] == [
+        "evt_0002_000001",
+        "evt_0002_000002",
+    ]
+    # What comes after that is sent together again.
+    await stage.tell(event("0004", 0), event("0005", 0))
+    stage.deliver()
+    await stage.until(lambda: r.count == 10, "the next batch")
+    assert len(of_batch(r.requests[-1])) == 2
+
+
+@pytest.mark.parametrize("refusal", [Answer(401), Answer(403), Answer(500)])
+async def test_a_batch_that_is_refused_for_another_reason_waits_as_a_whole(
+    stage: Stage, r: Receiver, refusal: Answer
+) -> None:
+    r.otherwise = refusal
+    await stage.add_endpoint(r.url(), batch_max=100, concurrency=1, schedule_s=(3_600,))
+    await stage.tell(*(event(f"000{who}", 0) for who in range(1, 4)))
+    stage.deliver()
+
+    async def are_parked() -> bool:
+        return len(await stage.rows(schema.parked)) == 3
+
+    await stage.until(are_parked, "all of it to be parked")
+    assert r.count == 1
+
+
 async def test_a_bulk_request_of_a_vendor_has_one_devices_punches(
     stage: Stage, r: Receiver
 ) -> None:
@@ -214,6 +270,7 @@ async def test_a_rate_holds_requests_back_until_their_time(stage: Stage, r: Rece
     await stage.add_endpoint(r.url(), rate=0.02)
     await stage.tell_many(10, 2)
     stage.deliver()
+    await r.received(1)
     async with receiver.open() as other:
         await stage.add_endpoint(other.url())
         # Somebody else's twenty-two events are time enough to see that no second one comes.

@@ -330,19 +330,6 @@ async def test_a_change_while_it_runs_counts_for_what_is_sent_from_then_on(
         assert request.headers["x-github-event"] == "punch.recorded"
 
 
-async def test_an_endpoint_whose_secrets_do_not_open_holds_up_no_other(tmp_path: Path) -> None:
-    async with open_stage(tmp_path) as stage, receiver.open() as r:
-        await stage.add_endpoint(r.url("/bad"))
-        await stage.add_endpoint(r.url("/good"))
-        bad = schema.endpoint.c.address.like("%/bad")
-        damage = schema.endpoint.update().where(bad).values(secrets=b"damaged")
-        await stage.write(damage)
-        await stage.tell(event("0001", 0))
-        stage.deliver()
-        (request,) = await r.received(1)
-        assert request.target == "/good"
-
-
 async def test_places_of_an_older_generation_repeat_and_lose_nothing(
     tmp_path: Path, database_url: str
 ) -> None:

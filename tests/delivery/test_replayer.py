@@ -273,6 +273,11 @@ async def test_a_stop_does_not_have_those_sent_whose_turn_has_not_come(
     stage: Stage, r: Receiver
 ) -> None:
     endpoint_id, _ = await has_got(stage, r, of_people(10, 1))
+    before = (await stage.cursor()).epoch
+
+    async def is_taken_anew() -> bool:
+        return bool((await stage.cursor()).epoch > before)
+
     # One every hundred seconds.
     await endpoints.set_endpoint(
         stage.context,
@@ -282,6 +287,7 @@ async def test_a_stop_does_not_have_those_sent_whose_turn_has_not_come(
         actor="test",
         now=stage.clock(),
     )
+    await stage.until(is_taken_anew, "the new rate to be in force")
     job = await start(stage, endpoint_id)
     await stage.until(lambda: len(again(r, job)) == 1, "the first")
     await stage.stop()

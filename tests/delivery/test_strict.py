@@ -13,10 +13,10 @@ from typing import Any, Final
 import pytest
 
 from punchgate.delivery.live import WINDOW
-from punchgate.delivery.state import ALL
 from punchgate.domain.endpoint import Selection
 from punchgate.domain.ids import EndpointId
 from punchgate.store import schema
+from punchgate.store.cursors import ALL
 from punchgate.usecases import endpoints, replays
 from tests import receiver
 from tests.delivery.stage import Ledger, Stage, event, ids, is_in_order, open_stage

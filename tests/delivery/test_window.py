@@ -43,6 +43,8 @@ class Model(RuleBasedStateMachine):
         self.wanted: list[int] = []
         self.open: dict[int, str] = {}
         self.flying: dict[str, list[int]] = {}
+        #: What a batch was refused for once.
+        self.alone: set[int] = set()
 
     def of(self, key: str) -> list[int]:
         return [seq for seq, one in self.open.items() if one == key]
@@ -72,7 +74,10 @@ class Model(RuleBasedStateMachine):
             # One of the two groups has no name.
             return "odd" if one.position.seq % 2 else ""
 
+        if self.window.goes_alone:
+            return
         batch = self.window.take_batch(most, parity if by_parity else None)
+        assert not {one.position.seq for one in batch} & self.alone
         assert 1 <= len(batch) <= most
         if by_parity:
             assert len({parity(one) for one in batch}) == 1
@@ -96,6 +101,15 @@ class Model(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.flying)))
         del self.flying[key]
         self.window.put_back([key])
+
+    @precondition(lambda self: self.flying)
+    @rule()
+    def part(self) -> None:
+        """Refuse everything that is on its way, as one batch."""
+        for numbers in self.flying.values():
+            self.alone.update(numbers)
+        self.window.part({key: len(numbers) for key, numbers in self.flying.items()})
+        self.flying.clear()
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
@@ -135,6 +149,8 @@ class Model(RuleBasedStateMachine):
         assert window.has_ready is bool({*self.open.values()} - self.flying.keys())
         for key in self.flying:
             assert window.head(key) == entry(self.of(key)[0], key)
+        for key in {*self.open.values()}:
+            assert window.is_alone(key) is (self.of(key)[0] in self.alone)
 
 
 Model.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
@@ -176,6 +192,24 @@ def test_a_batch_has_a_keys_entries_in_order_and_leaves_other_groups_their_turn(
     window = loaded("abc")
     assert [one.key for one in window.take_batch(9, lambda one: str(one.key == "b"))] == ["a", "c"]
     assert window.take().key == "b"
+
+
+def test_what_was_refused_together_goes_again_each_alone_and_others_together() -> None:
+    window = loaded("aabcd")
+    assert [one.key for one in window.take_batch(3, None)] == ["a", "a", "b"]
+    window.part({"a": 2, "b": 1})
+    assert window.goes_alone
+    assert window.take().position == place(1)
+    assert window.goes_alone
+    assert window.take().key == "b"
+    assert [one.key for one in window.take_batch(9, None)] == ["c", "d"]
+    window.done("a")
+    # The key's second comes alone as well, and its next would not.
+    assert window.goes_alone
+    window.load([entry(6, "a")], place(6))
+    assert window.take().position == place(2)
+    window.done("a")
+    assert [one.position for one in window.take_batch(9, None)] == [place(6)]
 
 
 def test_a_key_that_is_put_back_comes_first() -> None:

@@ -305,6 +305,26 @@ def test_plain_http_needs_a_setting_or_an_allowed_network(
             target.read(url, rules)
 
 
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("https://a.example/in", "https://a.example/in"),
+        ("https://a.example/in?", "https://a.example/in"),
+        ("https://a.example/in?token=s3cret", "https://a.example/in?token=…"),
+        ("https://a.example/in?a=1&b=s3cret=x&c=", "https://a.example/in?a=…&b=…&c=…"),
+        # A part without a name may be the secret itself.
+        ("https://a.example/in?s3cret", "https://a.example/in?…"),
+        ("https://a.example/in?x=1&s3cret", "https://a.example/in?x=…&…"),
+        ("https://a.example/in?x=1#s3cret", "https://a.example/in?x=…"),
+        ("https://a.example/in#s3cret?x=1", "https://a.example/in"),
+    ],
+)
+def test_an_address_is_shown_without_what_its_query_says(url: str, seen: str) -> None:
+    assert target.shown(url) == seen
+    assert "s3cret" not in target.shown(url)
+
+
 def test_a_refusal_is_one_of_ours_with_a_slug_of_its_own() -> None:
     assert issubclass(AddressRefused, Refused)
     assert AddressRefused.slug == "address.refused"

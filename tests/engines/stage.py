@@ -37,7 +37,7 @@ PACE: Final = Pace(
     resend_s=0.03,
     resends=8,
     farewell_s=0.2,
-    enable_s=1.0,
+    enable_s=LONG_S,
     lease_poll_s=0.01,
     round_s=0.02,
     tick_s=0.01,
@@ -174,7 +174,7 @@ async def register(
     """Register a terminal; its patience may be shorter than an operator may set it."""
     device_id = named(number)
     new = devices.New(
-        serial=serial or f"VT4370{number + 1:04}",
+        serial=serial or (f"{SERIAL}-{number + 1}" if number else SERIAL),
         id=device_id,
         changes=devices.Changes(engine="zk", zone="UTC"),
     )

@@ -18,7 +18,7 @@ from punchgate.protocols.zk.packets import Packet
 from punchgate.simulators import zk_faults
 from punchgate.usecases.terminals import TerminalTrouble
 from tests.engines import stage as stages
-from tests.engines.stage import SHORT_S, Stage
+from tests.engines.stage import LONG_S, SHORT_S, Stage
 from tests.simulators import virtual
 
 _KEY: Final = 1234
@@ -63,7 +63,7 @@ async def test_a_session_that_breaks_at_any_step_loses_nothing_and_locks_nobody_
             for number, step in enumerate(_STEPS)
         ]
         stage = await stack.enter_async_context(
-            stages.open(tmp_path, *playings, key=_KEY, timeout_s=SHORT_S)
+            stages.open(tmp_path, *playings, key=_KEY, timeout_s=_patience_s(kind))
         )
         ended = await asyncio.gather(*(_ending(stage, number) for number in range(len(_STEPS))))
         for step, playing, how in zip(_STEPS, playings, ended, strict=True):
@@ -72,6 +72,8 @@ async def test_a_session_that_breaks_at_any_step_loses_nothing_and_locks_nobody_
             # A pause after an answer is only felt by the next request.
             expected = "well" if (place, step) in _HARMLESS else _CAUSE[kind]
             assert how == expected, step
+        for number in range(len(_STEPS)):
+            await stage.change(stages.named(number), timeout_s=LONG_S)
         again = await asyncio.gather(*(_ending(stage, number) for number in range(len(_STEPS))))
         assert again == ["well"] * len(_STEPS)
         await _assert_all_stored(stage, playings)
@@ -81,7 +83,7 @@ async def test_a_session_that_breaks_at_any_step_loses_nothing_and_locks_nobody_
 async def test_what_came_before_a_table_broke_off_is_recorded(kind: str, tmp_path: Path) -> None:
     async with (
         virtual.playing(f"{kind}-before-chunk:2", records=4_000) as playing,
-        stages.open(tmp_path, playing, timeout_s=SHORT_S) as stage,
+        stages.open(tmp_path, playing, timeout_s=_patience_s(kind)) as stage,
     ):
         read = await stage.read()
         # 65,472 bytes of a part, without the head of the table and the row that was cut.
@@ -92,6 +94,7 @@ async def test_what_came_before_a_table_broke_off_is_recorded(kind: str, tmp_pat
         await stages.until(playing.terminal)
         assert playing.terminal.memory.is_enabled
 
+        await stage.change(timeout_s=LONG_S)
         again = await stage.read()
         assert (again.rows, again.recorded, again.quarantined) == (4_000, 4_000 - 1_636, 0)
         assert stages.facts(await stage.stored()) == stages.rows(playing)
@@ -105,7 +108,7 @@ async def test_whatever_a_terminal_is_like_each_row_is_stored_once_or_quarantine
 ) -> None:
     async with (
         virtual.playing(name, layout=layout) as playing,
-        stages.open(tmp_path, playing, timeout_s=1.0) as stage,
+        stages.open(tmp_path, playing, timeout_s=LONG_S) as stage,
     ):
         read = await stage.read()
         stored, said = stages.facts(await stage.stored()), stages.rows(playing)
@@ -245,6 +248,11 @@ async def test_events_without_end_are_no_answer(tmp_path: Path) -> None:
         # Within the time of one answer, not of the whole conversation.
         with pytest.raises(TerminalTrouble, match="did not answer in time"):
             await stage.read(is_live=False)
+
+
+def _patience_s(kind: str) -> float:
+    """Give how long an answer is waited for: what is lost is told, silence alone takes its time."""
+    return SHORT_S if kind == "silent" else LONG_S
 
 
 async def _swallow(reader: asyncio.StreamReader) -> None:

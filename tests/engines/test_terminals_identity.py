@@ -3,7 +3,7 @@
 Real: sockets, the store, the virtual terminal. Asserted: what is kept, what an operator is told.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,11 @@ import pytest
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import DeviceId
 from punchgate.domain.terminal import Known
-from punchgate.engines.zk import reread
-from punchgate.protocols.zk import layouts, moment
-from punchgate.protocols.zk.layouts import LayoutName, Row
 from punchgate.protocols.zk.memory import Enrol, SetEnabled
 from punchgate.store import terminals
 from punchgate.usecases import audit
 from punchgate.usecases import terminal_register as register
 from punchgate.usecases.terminals import TerminalTrouble, UserChange
-from punchgate.wire.event import Reading, Unreadable
 from tests.engines import stage as stages
 from tests.engines.stage import ID, Stage
 from tests.gateway import MAIN
@@ -249,20 +245,3 @@ async def test_a_device_that_is_no_terminal_is_not_found(tmp_path: Path) -> None
             await stage.read(device_id="sn1")
         with pytest.raises(NotFound):
             await stage.terminals.read_time(MAIN, DeviceId("sn1"))
-
-
-@pytest.mark.parametrize("layout", ["40", "49", "22", "16", "8A", "8B"])
-def test_the_kept_bytes_of_a_row_are_read_again_whatever_their_time(layout: LayoutName) -> None:
-    packed = moment.Said(2000, 1, 1, 0, 0, 7).packed()
-    raw = layouts.get(layout).encode(Row(5, "12", packed, 1, 1))
-    read = reread.read_bytes(raw)
-    assert isinstance(read, Reading)
-    assert (read.wall_time, read.direction_code, read.raw) == (
-        datetime(2000, 1, 1, 0, 0, 7), 1, raw,  # noqa: DTZ001 (a wall time has no zone)
-    )  # fmt: skip
-    assert read.user_code == ("uid:5" if layout in {"8A", "8B"} else "12")
-
-
-@pytest.mark.parametrize("size", [0, 1, 23, 2_000])
-def test_bytes_that_are_no_row_stay_unreadable(size: int) -> None:
-    assert isinstance(reread.read_bytes(bytes(size)), Unreadable)

@@ -4,9 +4,6 @@ Real: sockets and the store; the schedule runs as in a server, at a quicker pace
 what must come, with a deadline. A clock that stands still is turned by hand.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,50 +13,26 @@ import pytest
 from punchgate.engines.zk import rounds
 from punchgate.engines.zk.tools import Pace
 from punchgate.protocols.zk.memory import SetEnabled
+from tests.engines import schedule
 from tests.engines import stage as stages
-from tests.engines.stage import LONG_S, PACE, SHORT_S, Stage
+from tests.engines.stage import PACE, SHORT_S
 from tests.gateway import MAIN
 from tests.simulators import virtual
-from tests.simulators.virtual import Playing
-
-
-@asynccontextmanager
-async def _running(stage: Stage) -> AsyncIterator[None]:
-    """Let the schedule run, and end it as a server does."""
-    task = asyncio.create_task(stage.terminals.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
-
-
-async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(LONG_S):
-        while not await holds():  # noqa: ASYNC110 (what is asked sets no event)
-            await asyncio.sleep(0.005)  # noqa: TID251 (looks again until the deadline)
-
-
-async def _is_listening(stage: Stage, playing: Playing) -> bool:
-    del stage
-    sessions = playing.terminal._sessions
-    return any(each._terminal.is_listening for each in sessions)
 
 
 async def test_a_terminal_is_read_as_soon_as_it_is_registered_and_then_by_its_schedule(
     tmp_path: Path,
 ) -> None:
     async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
-        async with _running(stage):
-            await _until(lambda: _is_noted(stage))
+        async with schedule.running(stage):
+            await schedule.until(lambda: schedule.is_noted(stage))
             playing.terminal.memory.punch()
             first = await stage.known()
             # A quarter of an hour, a tenth to and fro.
             assert first.due_at is not None
             assert 810_000 <= first.due_at - stage.gateway.clock() <= 990_000
             stage.gateway.clock.ms += 1_000_000
-            await _until(lambda: _has_read(stage, 51))
+            await schedule.until(lambda: schedule.has_read(stage, 51))
         await stages.until(playing.terminal)
         assert not any(isinstance(each, SetEnabled) for each in playing.terminal.memory.orders)
 
@@ -68,12 +41,12 @@ async def test_a_punch_that_came_live_and_by_the_log_is_one_punch(tmp_path: Path
     async with (
         virtual.playing() as playing,
         stages.open(tmp_path, playing, realtime=True) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
-        await _until(lambda: _has_read(stage, 50))
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(lambda: schedule.has_read(stage, 50))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
         await playing.terminal.somebody_punches()
-        await _until(lambda: _has_read(stage, 51))
+        await schedule.until(lambda: schedule.has_read(stage, 51))
         read = await stage.read()
         assert (read.rows, read.recorded) == (51, 0)
         assert stages.facts(await stage.stored()) == stages.rows(playing)
@@ -84,15 +57,15 @@ async def test_several_events_at_once_are_several_punches(name: str, tmp_path: P
     async with (
         virtual.playing(name) as playing,
         stages.open(tmp_path, playing, realtime=True) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
-        await _until(lambda: _has_read(stage, 50))
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(lambda: schedule.has_read(stage, 50))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
         for _ in range(2):
             playing.clock.forward(60)
             stage.gateway.clock.ms += 60_000
             await playing.terminal.somebody_punches()
-        await _until(lambda: _has_read(stage, len(stages.rows(playing))))
+        await schedule.until(lambda: schedule.has_read(stage, len(stages.rows(playing))))
         assert stages.facts(await stage.stored()) == stages.rows(playing)
 
 
@@ -101,12 +74,12 @@ async def test_a_live_event_of_each_size_is_the_punch_of_the_log(name: str, tmp_
     async with (
         virtual.playing(name) as playing,
         stages.open(tmp_path, playing, realtime=True) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
-        await _until(lambda: _has_read(stage, 50))
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(lambda: schedule.has_read(stage, 50))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
         await playing.terminal.somebody_punches()
-        await _until(lambda: _has_read(stage, 51))
+        await schedule.until(lambda: schedule.has_read(stage, 51))
         assert (await stage.read()).recorded == 0
         assert len(await stage.stored()) == 51
 
@@ -115,13 +88,13 @@ async def test_an_event_of_unknown_size_is_kept_and_has_the_log_read(tmp_path: P
     async with (
         virtual.playing() as playing,
         stages.open(tmp_path, playing, realtime=True) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
-        await _until(lambda: _has_read(stage, 50))
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(lambda: schedule.has_read(stage, 50))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
         playing.terminal.memory.punch()
         await playing.terminal.happen(1, b"\x01" * 23)
-        await _until(lambda: _has_read(stage, 51))
+        await schedule.until(lambda: schedule.has_read(stage, 51))
         assert await stage.held() == ["unreadable_row"]
 
 
@@ -130,40 +103,40 @@ async def test_who_finds_no_room_to_listen_is_still_read_by_its_schedule(tmp_pat
         virtual.playing(count=3) as playing,
         # Of two sessions one may listen.
         stages.open(tmp_path, playing, realtime=True, max_sessions=2) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
         for number in range(3):
-            await _until(partial(_is_noted, stage, stages.named(number)))
-        await _until(lambda: _somebody_listens(playing))
+            await schedule.until(partial(schedule.is_noted, stage, stages.named(number)))
+        await schedule.until(lambda: schedule.somebody_listens(playing))
         for each in playing.terminals:
             each.memory.punch()
         # More than a quarter of an hour: all of them are due, and the one who listens has its own.
         stage.gateway.clock.ms += 1_000_000
-        await _until(lambda: _has_read(stage, 152))
+        await schedule.until(lambda: schedule.has_read(stage, 152))
 
 
 async def test_who_listens_gives_way_to_who_asks_and_comes_back(tmp_path: Path) -> None:
     async with (
         virtual.playing("busy-refused") as playing,
         stages.open(tmp_path, playing, realtime=True) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
-        await _until(lambda: _has_read(stage, 50))
+        await schedule.until(lambda: schedule.has_read(stage, 50))
         for _ in range(2):
-            await _until(lambda: _is_listening(stage, playing))
+            await schedule.until(lambda: schedule.is_listening(stage, playing))
             assert await stage.terminals.read_time(MAIN, stages.ID) is not None
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
         await playing.terminal.somebody_punches()
-        await _until(lambda: _has_read(stage, 51))
+        await schedule.until(lambda: schedule.has_read(stage, 51))
 
 
 async def test_who_listens_gives_way_to_another_process(tmp_path: Path) -> None:
     async with (
         virtual.playing("busy-refused") as playing,
         stages.open(tmp_path, playing, realtime=True) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
         other = stages.caller(stage.gateway, "other")
         assert await other.read_time(MAIN, stages.ID) is not None
         await other.close()
@@ -175,16 +148,16 @@ async def test_two_questions_without_an_answer_end_a_live_session(tmp_path: Path
     async with (
         virtual.playing(*faults) as playing,
         stages.open(tmp_path, playing, realtime=True, timeout_s=SHORT_S) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
         begun = playing.terminal.sessions_begun
 
         async def is_another() -> bool:
             return playing.terminal.sessions_begun > begun
 
-        await _until(is_another)
-        await _until(lambda: _is_listening(stage, playing))
+        await schedule.until(is_another)
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
 
 
 async def test_a_terminal_that_fails_is_tried_again_later_and_an_operator_is_told(
@@ -193,16 +166,16 @@ async def test_a_terminal_that_fails_is_tried_again_later_and_an_operator_is_tol
     async with (
         virtual.playing("drop-before-connect:1", "drop-before-count:1") as playing,
         stages.open(tmp_path, playing) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
         for failures in (1, 2):
 
             async def has_failed(count: int = failures) -> bool:
                 return (await stage.known()).failures == count
 
-            await _until(has_failed)
+            await schedule.until(has_failed)
             stage.gateway.clock.ms += 1_000
-        await _until(lambda: _is_noted(stage))
+        await schedule.until(lambda: schedule.is_noted(stage))
         assert len(await stage.stored()) == 50
         assert (await stage.known()).failures == 0
         assert (await stage.known()).last_error is None
@@ -212,18 +185,18 @@ async def test_a_wrong_comm_key_is_not_tried_again_until_somebody_sets_it(tmp_pa
     async with (
         virtual.playing(key=1234) as playing,
         stages.open(tmp_path, playing, key=9, realtime=True) as stage,
-        _running(stage),
+        schedule.running(stage),
     ):
 
         async def is_told() -> bool:
             return "terminal_wrong_key" in await stage.problems()
 
-        await _until(is_told)
+        await schedule.until(is_told)
         begun = playing.terminal.sessions_begun
         stage.gateway.clock.ms += 10_000_000
         assert (await stage.known()).due_at is None
         await stage.change(comm_key=1234, due_at=0, failures=0)
-        await _until(lambda: _is_noted(stage))
+        await schedule.until(lambda: schedule.is_noted(stage))
         assert playing.terminal.sessions_begun > begun
         assert "terminal_wrong_key" not in await stage.problems()
 
@@ -237,17 +210,3 @@ def test_a_retry_waits_twice_as_long_each_time_up_to_a_quarter_of_an_hour() -> N
         assert 0.75 * middle_s <= wait_s <= 1.25 * middle_s
     assert len(set(waits)) == len(waits)
     assert rounds.retry_s(10_000, PACE, chance) <= 1.25 * PACE.last_retry_s
-
-
-async def _is_noted(stage: Stage, device_id: str = stages.ID) -> bool:
-    """Say whether the watermark is written, which follows the last row's commit."""
-    return (await stage.known(device_id)).watermark is not None
-
-
-async def _somebody_listens(playing: Playing) -> bool:
-    sessions = [each for terminal in playing.terminals for each in terminal._sessions]
-    return any(each._terminal.is_listening for each in sessions)
-
-
-async def _has_read(stage: Stage, count: int) -> bool:
-    return len(await stage.stored()) == count

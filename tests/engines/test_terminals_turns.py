@@ -5,16 +5,20 @@ killed. Nothing is patched.
 """
 
 import asyncio
+import io
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
+from punchgate import telemetry
 from punchgate.engines.terminals import Terminals
+from punchgate.engines.zk.desk import Desk
 from punchgate.protocols.zk.memory import SetEnabled
 from punchgate.store import schema
 from punchgate.usecases.terminals import TerminalTrouble
@@ -263,6 +267,32 @@ async def test_a_holder_whose_lease_is_somebody_elses_stops(tmp_path: Path) -> N
         assert playing.terminal.sessions_begun == 0
         (row,) = await _terminals(stage)
         assert (row.lease_owner, row.wanted_until > 0) == ("other", True)
+
+
+async def test_when_a_turn_is_over_nothing_of_it_is_left_running(tmp_path: Path) -> None:
+    async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
+        desk = stage.terminals._desk
+        before = asyncio.all_tasks()
+        async with desk.turn((MAIN, stages.ID), is_urgent=True):
+            keeping = asyncio.all_tasks() - before
+            assert len(keeping) == 1
+        assert asyncio.all_tasks() == before
+
+
+async def test_what_ends_the_keeping_of_a_lease_is_told(tmp_path: Path, lines: io.StringIO) -> None:
+    async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
+        failed = asyncio.Event()
+
+        async def fail(_: float) -> None:
+            failed.set()
+            raise RuntimeError("the pause went wrong")
+
+        tools = replace(stages.tools(stage.gateway), pause=fail)
+        desk = Desk(tools, owner="first", max_sessions=5)
+        async with desk.turn((MAIN, stages.ID), is_urgent=True):
+            await failed.wait()
+        telemetry.SINK.flush()
+        assert "the pause went wrong" in lines.getvalue()
 
 
 @pytest.mark.slow

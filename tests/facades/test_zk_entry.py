@@ -7,22 +7,25 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from punchgate.domain.error import Refused
 from punchgate.facades import zk
-from punchgate.netkit.error import Lost
+from punchgate.netkit.error import Lost, Silent
+from punchgate.netkit.line import Limits
+from punchgate.netkit.stream import StreamLine
 from punchgate.protocols.zk import dialogue, tables
 from punchgate.protocols.zk.commands import Command, Reply
+from punchgate.protocols.zk.packets import TcpCodec
 from punchgate.protocols.zk.tables import Table
 from tests import gateway
 from tests.facades import stage
 from tests.facades.stage import LOOPBACK
 from tests.gateway import Gateway
-from tests.simulators.virtual import SHORT_S, Gone
+from tests.simulators.virtual import PATIENCE_S, SHORT_S, Caller, Gone
 
 KEY = 123_456
 ELSEWHERE = ("10.1.0.0/16",)
@@ -155,6 +158,65 @@ async def test_a_client_that_says_nothing_is_hung_up_on(opened: Gateway) -> None
             await caller.next()
 
 
+async def test_a_stranger_that_goes_on_talking_is_hung_up_on_all_the_same(opened: Gateway) -> None:
+    async with (
+        stage.before(opened, key=KEY, allow=(), stranger_s=SHORT_S) as before,
+        before.call() as caller,
+    ):
+
+        async def talk_on() -> None:
+            while True:
+                await caller.ask(Command.CONNECT)
+
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises((Gone, Lost)):
+                await talk_on()
+
+
+async def test_who_was_let_in_has_more_time_than_a_stranger(opened: Gateway) -> None:
+    async with (
+        stage.before(opened, key=KEY, allow=(), stranger_s=0.5) as before,
+        before.call() as caller,
+    ):
+        assert await caller.connect(key=KEY) == Reply.ACK_OK
+        with pytest.raises(Silent):
+            await caller.next(within_s=0.6)
+        assert (await caller.ask(Command.GET_TIME))[0].command == Reply.ACK_OK
+
+
+async def test_one_address_has_a_quarter_of_the_places(opened: Gateway) -> None:
+    async with stage.before(opened) as before, AsyncExitStack() as stack:
+        for _ in range(zk.PER_PEER_MAX):
+            await stack.enter_async_context(before.session())
+        async with before.call() as caller:
+            with pytest.raises((Gone, Lost)):
+                await caller.connect()
+        async with _somebody("127.0.0.2", before) as other:
+            assert await other.connect() == Reply.ACK_OK
+
+
+async def test_strangers_leave_places_to_those_who_need_no_key(opened: Gateway) -> None:
+    async with (
+        stage.before(opened, key=KEY, allow=("127.0.0.9/32",)) as before,
+        AsyncExitStack() as stack,
+    ):
+        strangers = []
+        for number in range(zk.STRANGERS_MAX):
+            address = f"127.0.0.{2 + number % 4}"
+            stranger = await stack.enter_async_context(_somebody(address, before))
+            assert await stranger.connect() == Reply.ACK_UNAUTH
+            strangers.append(stranger)
+        async with _somebody("127.0.0.8", before) as one_more:
+            with pytest.raises((Gone, Lost)):
+                await one_more.connect()
+        async with _somebody("127.0.0.9", before) as known:
+            assert await known.connect() == Reply.ACK_OK
+        # Who says the key leaves the place of a stranger to another.
+        assert await strangers[0].connect(key=KEY) == Reply.ACK_OK
+        async with _somebody("127.0.0.8", before) as one_more:
+            assert await one_more.connect() == Reply.ACK_UNAUTH
+
+
 async def test_a_stranger_has_less_patience(opened: Gateway) -> None:
     async with (
         stage.before(opened, key=KEY, allow=(), stranger_s=SHORT_S) as before,
@@ -163,3 +225,14 @@ async def test_a_stranger_has_less_patience(opened: Gateway) -> None:
         assert await caller.connect() == Reply.ACK_UNAUTH
         with pytest.raises((Gone, Lost)):
             await caller.next()
+
+
+@asynccontextmanager
+async def _somebody(address: str, before: stage.Before) -> AsyncIterator[Caller]:
+    """Call the facade from another address of this machine."""
+    streams = await asyncio.open_connection(LOOPBACK, before.port, local_addr=(address, 0))
+    line = StreamLine(streams, TcpCodec(), Limits(), stage.no_pause)
+    try:
+        yield Caller(line)
+    finally:
+        await line.close()

@@ -13,6 +13,18 @@ def test_a_policy_is_written_as_published() -> None:
     assert POLICY.describe() == '"device";q=4;w=60'
 
 
+def test_both_headers_of_a_limit_are_written_at_once() -> None:
+    buckets = Buckets(Policy("manage", 600, 60))
+    buckets.take("key", 0.0)
+    expected = (
+        (b"ratelimit-policy", b'"manage";q=600;w=60'),
+        (b"ratelimit", b'"manage";r=599;t=1'),
+    )
+    assert buckets.headers("key", 0.0) == expected
+    policy = buckets.policy
+    assert policy.headers(policy.left(599, full_in_s=1)) == expected
+
+
 def test_a_bucket_is_full_at_first_and_empty_after_its_quota() -> None:
     buckets = Buckets(POLICY)
     assert [buckets.take("a", 0.0) for _ in range(6)] == [True] * 4 + [False] * 2

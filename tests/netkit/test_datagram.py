@@ -113,6 +113,47 @@ async def test_one_peer_too_many_gets_no_answer() -> None:
         await second.close()
 
 
+async def test_one_address_does_not_take_every_place() -> None:
+    async with _talking(_echo, limits=Limits(lines_per_peer=1)) as (listener, line):
+        await line.say("first")
+        assert await line.hear() == "first"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.2", 0))
+            other.sendto(b"other\n", (LOOPBACK[0], listener.port))
+            second = await datagram.dial((LOOPBACK[0], listener.port), Words(), pause=Pauses())
+            await second.say("second")
+            # They arrive in their order: when this is answered, both were looked at.
+            await line.say("again")
+            assert await line.hear() == "again"
+            assert len(listener.talks) == 2
+            await second.close()
+
+
+async def test_datagrams_that_wait_are_bounded_by_their_bytes() -> None:
+    has_begun, release = asyncio.Event(), asyncio.Event()
+    arrived: list[str | None] = []
+
+    async def wait_first(line: _Line) -> None:
+        has_begun.set()
+        await release.wait()
+        arrived.extend([await line.hear(), await line.hear()])
+        await line.say("heard two")
+        arrived.append(await line.hear())
+        await line.say("heard three")
+
+    # "one" and "two" with their new lines are 8 bytes.
+    async with _talking(wait_first, limits=Limits(waiting_bytes=8)) as (_, line):
+        for word in ("one", "two", "three"):
+            await line.say(word)
+        await has_begun.wait()
+        release.set()
+        assert await line.hear() == "heard two"
+        # What was heard makes room.
+        await line.say("last")
+        assert await line.hear() == "heard three"
+    assert arrived == ["one", "two", "last"]
+
+
 async def test_what_too_many_datagrams_wait_for_is_dropped() -> None:
     release = asyncio.Event()
     arrived: list[str | None] = []

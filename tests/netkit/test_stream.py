@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -139,6 +141,30 @@ async def test_others_have_a_turn_while_many_words_that_came_at_once_are_heard()
     assert pauses.asked == [0, 0, 0]
 
 
+async def test_words_that_came_at_once_are_taken_apart_as_they_are_heard() -> None:
+    class Counted(Words):
+        def __init__(self) -> None:
+            super().__init__()
+            self.given = 0
+
+        def events(self) -> Iterator[str]:
+            for word in super().events():
+                self.given += 1
+                yield word
+
+    async def pour(line: WordLine) -> None:
+        await line.write(b"word\n" * 1_000)
+        await line.hear()
+
+    async with talking(pour) as (listener, _):
+        codec = Counted()
+        line = await stream.dial((LOOPBACK[0], listener.port), codec, pause=Pauses())
+        for heard in range(1, 11):
+            assert await line.hear() == "word"
+            assert codec.given == heard
+        await line.close()
+
+
 async def test_two_who_speak_at_once_do_not_mix() -> None:
     async def two_voices(line: WordLine) -> None:
         async with asyncio.TaskGroup() as group:
@@ -154,6 +180,44 @@ async def test_a_frame_leaves_at_once() -> None:
     async with talking(_echo) as (_, line):
         connection = line._writer.get_extra_info("socket")
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+async def test_both_ends_ask_whether_a_quiet_peer_is_still_there() -> None:
+    lines: asyncio.Queue[WordLine] = asyncio.Queue()
+
+    async def stay(line: WordLine) -> None:
+        await lines.put(line)
+        await line.hear()
+
+    async with talking(stay) as (_, dialled):
+        for line in (dialled, await lines.get()):
+            connection = line._writer.get_extra_info("socket")
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+            if sys.platform == "linux":
+                # Two minutes: 60 s of quiet, then four questions 15 s apart.
+                said = [
+                    connection.getsockopt(socket.IPPROTO_TCP, option)
+                    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                ]
+                assert said == [60, 15, 4]
+
+
+async def test_a_line_that_is_closed_may_be_reset() -> None:
+    async with talking(_echo) as (_, line):
+        await line.close()
+        line.reset()
+        line.reset()
+        await line.close()
+
+
+async def test_a_line_whose_peer_has_reset_it_may_be_reset_too() -> None:
+    async def hang_up(line: WordLine) -> None:
+        line.reset()
+
+    async with talking(hang_up) as (_, line):
+        with pytest.raises(Lost):
+            await line.hear()
+        line.reset()
 
 
 async def test_a_message_that_cannot_be_said_leaves_the_line_whole() -> None:
@@ -174,6 +238,30 @@ async def test_one_caller_too_many_is_turned_away() -> None:
         await line.say("still first")
         assert await line.hear() == "still first"
         assert len(listener.talks) == 1
+
+
+async def test_one_address_does_not_take_every_place() -> None:
+    async with talking(_echo, limits=Limits(lines_max=3, lines_per_peer=1)) as (listener, line):
+        await line.say("first")
+        assert await line.hear() == "first"
+        second = await stream.dial((LOOPBACK[0], listener.port), Words(), pause=Pauses())
+        assert await second.hear() is None
+        await second.close()
+        # Somebody else, at 127.0.0.2, finds a place.
+        reader, writer = await asyncio.open_connection(
+            LOOPBACK[0], listener.port, local_addr=("127.0.0.2", 0)
+        )
+        writer.write(b"other\n")
+        assert await reader.readline() == b"other\n"
+        writer.close()
+        await writer.wait_closed()
+        # And so does the first, once it has left.
+        await line.close()
+        await listener.talks.ended()
+        again = await stream.dial((LOOPBACK[0], listener.port), Words(), pause=Pauses())
+        await again.say("again")
+        assert await again.hear() == "again"
+        await again.close()
 
 
 async def test_closing_a_listener_ends_its_conversations() -> None:

@@ -16,7 +16,7 @@ from punchgate.usecases import accounts, devices, people, policies, quarantine
 from tests import gateway
 from tests.gateway import MAIN, NOON, Gateway
 
-TITLES = ["bytes", "reading", "identity", "zone", "workday", "event"]
+TITLES = ["bytes", "reading", "identity", "zone", "workday", "event", "delivery"]
 
 
 @pytest.fixture(name="gate")
@@ -57,7 +57,7 @@ async def test_a_story_is_plain_data_for_json(gate: Gateway) -> None:
 
     assert json.loads(json.dumps(data)) == data
     assert data["punch_id"] == punch_id
-    assert [set(step) >= {"title", "reason"} for step in data["steps"]] == [True] * 6
+    assert [set(step) >= {"title", "reason"} for step in data["steps"]] == [True] * 7
 
 
 async def test_the_bytes_are_those_of_the_device(gate: Gateway) -> None:
@@ -209,7 +209,7 @@ async def test_a_released_punch_at_an_end_of_the_calendar_has_its_story(
     story = await _tell(gate, released.punch_id)
 
     assert [step.title for step in story.steps] == [*TITLES[:4], "quarantine", *TITLES[4:]]
-    assert story.steps[-2].reason == "No day within reach lists it."
+    assert story.steps[-3].reason == "No day within reach lists it."
 
 
 async def test_the_event_is_what_was_told_then_not_what_is_known_now(gate: Gateway) -> None:

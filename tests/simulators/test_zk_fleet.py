@@ -13,8 +13,9 @@ from punchgate.simulators import zk_fleet
 from tests.simulators import virtual
 
 
-async def test_each_terminal_has_a_port_a_serial_and_a_day_of_its_own() -> None:
-    async with virtual.playing(count=5) as playing:
+@pytest.mark.parametrize("given", ["", "GATE"])
+async def test_each_terminal_has_a_port_a_serial_and_a_day_of_its_own(given: str) -> None:
+    async with virtual.playing(count=5, serial=given) as playing:
         assert len(set(playing.ports)) == 5
         serials, logs = set(), set()
         for number in range(5):
@@ -23,8 +24,18 @@ async def test_each_terminal_has_a_port_a_serial_and_a_day_of_its_own() -> None:
                 answer = await caller.ask(Command.OPTIONS_RRQ, b"~SerialNumber\0")
                 serials.add(answer[0].data)
                 logs.add(await caller.table(Table.ATTENDANCE))
-        assert serials == {b"~SerialNumber=VT4370%04d\0" % number for number in range(1, 6)}
+        own = [f"VT{port}-{seed}" for seed, port in enumerate(playing.ports, start=1)]
+        counted = ["GATE", "GATE-2", "GATE-3", "GATE-4", "GATE-5"]
+        assert serials == {
+            f"~SerialNumber={each}\0".encode() for each in (counted if given else own)
+        }
+        assert [each.memory.serial for each in playing.terminals] == (counted if given else own)
         assert len(logs) == 5
+
+
+async def test_two_terminals_of_one_seed_have_two_serials() -> None:
+    async with virtual.playing(serial="") as one, virtual.playing(serial="") as other:
+        assert one.terminal.memory.serial != other.terminal.memory.serial
 
 
 async def test_tcp_and_udp_are_on_the_same_port_and_see_the_same_terminal() -> None:

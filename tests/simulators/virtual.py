@@ -170,6 +170,7 @@ async def playing(
     key: int = 0,
     count: int = 1,
     seed: int = 1,
+    serial: str = "VT43700001",
     skew_s: int = 0,
 ) -> AsyncIterator[Playing]:
     """Let terminals listen on free ports of loopback."""
@@ -188,6 +189,7 @@ async def playing(
             layout=layout,
             last=NOON.date() - timedelta(days=2),
             seed=seed,
+            serial=serial,
             faults=read,
         ),
         nature=Nature(faults=read, pause=pause, seed=seed, comm_key=key),

@@ -3,17 +3,22 @@
 Real: SQLite, PostgreSQL, the log with the events of real punches. Invented: how deliveries went.
 """
 
+from functools import partial
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, insert
 
-from punchgate.domain.event import Position
+from punchgate.domain.endpoint import Condition, Filter
+from punchgate.domain.event import Event, EventType, Position
 from punchgate.domain.ids import AccountNo, EndpointId
 from punchgate.store import deliveries, events, schema
+from punchgate.store.deliveries import Wanted
 from tests.store.stage import MAIN, NOW, Stage, days, fact
 
 ID = EndpointId("ep_a")
 OTHER = EndpointId("ep_b")
+ALL = Wanted(Filter())
 
 
 async def _put(stage: Stage, table: Any, *rows: dict[str, Any]) -> None:
@@ -106,19 +111,76 @@ async def test_the_standing_counts_what_is_behind_the_cursor(stage: Stage) -> No
     window = await stage.read(lambda tx: events.read(tx, MAIN, start, limit=2))
     await _put(stage, schema.dead, _dead(ids[0]))
     await _put(stage, schema.parked, _parked("person:1", NOW), _parked("person:2", NOW - 7))
-    standing = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, window.reached))
+    standing = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, window.reached, ALL))
     (third,) = (await stage.read(lambda tx: events.read(tx, MAIN, window.reached, limit=1))).entries
     assert (standing.lag, standing.oldest_at) == (3, third.received_at)
     assert (standing.parked, standing.oldest_parked_at, standing.dead) == (2, NOW - 7, 1)
     end = await stage.read(lambda tx: events.end_of(tx, MAIN))
-    caught_up = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, end))
+    caught_up = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, end, ALL))
     assert (caught_up.lag, caught_up.oldest_at) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(Filter()), [0, 1, 2, 3, 4, 5]),
+        (Wanted(Filter(events=("punch.recorded",))), [0, 2, 4]),
+        (Wanted(Filter(), frozenset({"device.online", "summary.updated"})), [1, 3, 5]),
+        (Wanted(Filter(events=("punch.recorded",)), frozenset({"device.online"})), []),
+        (Wanted(Filter(people=("1",))), [4]),
+        (Wanted(Filter(events=("device.online",), people=("1",))), []),
+        (Wanted(Filter(people=("1", "2")), frozenset({"device.online"})), [5]),
+        (Wanted(Filter(fields=(Condition("n", "in", ("2", "3", "4")),))), [2, 3, 4]),
+    ],
+)
+async def test_only_what_an_endpoint_wants_is_its_lag(
+    stage: Stage, wanted: Wanted, expected: list[int]
+) -> None:
+    kinds: tuple[EventType, EventType] = ("punch.recorded", "device.online")
+    told = [
+        Event(
+            f"evt_{n}",
+            f"person:{n % 3}",
+            kinds[n % 2],
+            NOW,
+            NOW + n,
+            f'{{"person":{{"code":"{n % 3 if n > 2 else 9}"}},"n":{n}}}',
+        )
+        for n in range(6)
+    ]
+    await stage.store.writer.run(lambda tx: events.append(tx, MAIN, told))
+    start = Position(1, 0, 0, 0)
+    standing = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, start, wanted))
+    assert standing.is_lag_whole
+    assert standing.lag == len(expected)
+    assert standing.oldest_at == min((NOW + n for n in expected), default=None)
+
+
+@pytest.mark.slow
+async def test_the_lag_of_a_narrow_filter_is_looked_for_in_a_part_of_a_long_log(
+    stage: Stage,
+) -> None:
+    told = [
+        Event(f"evt_{n}", "device:gate", "device.online", NOW, NOW + n, f'{{"n":{n}}}')
+        for n in range(deliveries.MOST_READ + 5)
+    ]
+    for first in range(0, len(told), 1_000):
+        some = told[first : first + 1_000]
+        await stage.store.writer.run(partial(events.append, account=MAIN, events=some))
+    start = Position(1, 0, 0, 0)
+    last = Wanted(Filter(fields=(Condition("n", "in", ("3", str(deliveries.MOST_READ + 1))),)))
+    part = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, start, last))
+    assert (part.lag, part.is_lag_whole, part.oldest_at) == (1, False, NOW + 3)
+    # By its type alone an event is counted without being read, so further.
+    kind = Wanted(Filter(events=("device.online",)))
+    whole = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, start, kind))
+    assert (whole.lag, whole.is_lag_whole) == (len(told), True)
 
 
 async def test_the_pace_is_that_of_accepted_attempts_alone(stage: Stage) -> None:
     here = Position(1, 0, 0, 0)
     await _put(stage, schema.attempt, _attempt("evt_0", NOW))
-    first = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, here))
+    first = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, here, ALL))
     assert first.accepted_per_s is None
     # Two more accepted, 4 s after the first: 2 / 4 s.
     await _put(
@@ -128,5 +190,5 @@ async def test_the_pace_is_that_of_accepted_attempts_alone(stage: Stage) -> None
         _attempt("evt_2", NOW + 2_000),
         _attempt("evt_3", NOW + 4_000),
     )
-    later = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, here))
+    later = await stage.read(lambda tx: deliveries.standing(tx, MAIN, ID, here, ALL))
     assert later.accepted_per_s == 0.5

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from punchgate.domain.endpoint import (
+    CLOSED,
+    ERASED,
     Condition,
     Endpoint,
     Filter,
@@ -115,15 +117,63 @@ async def test_a_change_is_written_and_leaves_the_health_alone(stage: Stage, vau
     assert found == replace(after, health=failing)
 
 
-async def test_a_removed_endpoint_keeps_its_row_and_loses_its_secrets(
+async def test_a_removed_endpoint_keeps_its_row_and_loses_all_that_belongs_to_it(
     stage: Stage, vault: Vault
 ) -> None:
     await _add(stage, _endpoint(), vault)
+    letter = {"event_id": "evt_1", "key": "person:1", "reason": "no", "attempts": 11, "at": NOW}
+    rows = [{"account": MAIN, "endpoint_id": whose, **letter} for whose in (ID, "ep_bbbbbbbbbbbb")]
+    await _write(stage, lambda tx: tx.execute(insert(schema.dead), rows))
     await _write(stage, lambda tx: endpoints.remove(tx, MAIN, ID, NOW + 1))
     assert await stage.read(lambda tx: endpoints.find(tx, MAIN, ID, vault=vault)) is None
     (row,) = await stage.rows(schema.endpoint)
     assert (row.removed_at, bytes(row.secrets)) == (NOW + 1, b"")
     assert await stage.sizes(schema.cursor, schema.parked) == [0, 0]
+    (left,) = await stage.rows(schema.dead)
+    assert left.endpoint_id != ID
+
+
+async def test_a_person_is_forgotten_by_the_endpoints_of_one_account(
+    stage: Stage, vault: Vault
+) -> None:
+    await _add(stage, _endpoint(), vault)
+    await _add(stage, _endpoint(account=OTHER), vault)
+    person = {"person.code": "0042"}
+    (naming,) = await stage.read(lambda tx: endpoints.naming(tx, MAIN, person))
+    assert (naming[0], naming[1].people) == (ID, (ERASED, "é"))
+    await _write(stage, lambda tx: endpoints.remove(tx, MAIN, ID, NOW + 1))
+    await _write(stage, lambda tx: endpoints.forget(tx, MAIN, person))
+    # A removed one has kept its row, and so would have kept the code.
+    assert await stage.read(lambda tx: endpoints.naming(tx, MAIN, person)) == []
+    assert len(await stage.read(lambda tx: endpoints.naming(tx, OTHER, person))) == 1
+
+
+async def test_secrets_that_do_not_open_are_told_one_by_one(stage: Stage, vault: Vault) -> None:
+    bad = EndpointId("ep_bbbbbbbbbbbb")
+    for endpoint_id in (ID, bad):
+        await _add(stage, _endpoint(endpoint_id), vault)
+    damage = (
+        update(schema.endpoint)
+        .where(schema.endpoint.c.endpoint_id == bad)
+        .values(secrets=b"damaged")
+    )
+    await _write(stage, lambda tx: tx.execute(damage))
+    listed = await stage.read(lambda tx: endpoints.list_endpoints(tx, MAIN, vault=vault, limit=9))
+    assert {each.id: each.secrets == CLOSED for each in listed} == {ID: False, bad: True}
+    (error,) = await stage.read(lambda tx: endpoints.list_closed(tx, MAIN, vault=vault))
+    assert bad in str(error)
+    assert await stage.read(lambda tx: endpoints.list_closed(tx, OTHER, vault=vault)) == []
+
+
+async def test_a_person_is_forgotten_by_replays(stage: Stage) -> None:
+    selection = Selection(since=0, filter=Filter(people=("0042", "7")))
+    await _write(stage, lambda tx: replays.add(tx, MAIN, replace(_replay(), selection=selection)))
+    await _write(stage, lambda tx: replays.add(tx, MAIN, _replay("rp_b")))
+    await _write(stage, lambda tx: replays.forget(tx, MAIN, {"person.code": "0042"}))
+    found = await stage.read(lambda tx: replays.find(tx, MAIN, ReplayId("rp_a")))
+    assert found is not None
+    assert found.selection == replace(selection, filter=Filter(people=(ERASED, "7")))
+    assert await stage.read(lambda tx: replays.find(tx, MAIN, ReplayId("rp_b"))) == _replay("rp_b")
 
 
 async def test_skipping_moves_the_cursor_drops_parked_keys_and_fences_whoever_delivers(
@@ -258,6 +308,19 @@ async def test_a_problem_is_raised_once_and_counted_while_it_lasts(stage: Stage)
     )
     assert (found.raised_at, found.last_at, found.times) == (NOW, NOW + 5, 2)
     assert found.detail == "status 500"
+
+
+async def test_a_problem_is_open_until_it_is_cleared(stage: Stage) -> None:
+    subject = "endpoint:ep_a"
+    assert not await stage.read(lambda tx: problems.is_open(tx, MAIN, "kind", subject=subject))
+    await _write(
+        stage,
+        lambda tx: problems.raise_(tx, MAIN, "kind", subject=subject, detail="x", now=NOW),
+    )
+    assert await stage.read(lambda tx: problems.is_open(tx, MAIN, "kind", subject=subject))
+    assert not await stage.read(lambda tx: problems.is_open(tx, OTHER, "kind", subject=subject))
+    await _write(stage, lambda tx: problems.clear(tx, MAIN, "kind", subject=subject, now=NOW))
+    assert not await stage.read(lambda tx: problems.is_open(tx, MAIN, "kind", subject=subject))
 
 
 async def test_a_problem_that_was_cleared_can_be_raised_again(stage: Stage) -> None:

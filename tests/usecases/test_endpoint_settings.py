@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from punchgate.domain.endpoint import Condition, Endpoint
+from punchgate.domain.endpoint import SCHEDULE_S, Condition, Endpoint
 from punchgate.domain.error import Invalid
 from punchgate.domain.ids import EndpointId
 from punchgate.store import installation
@@ -56,7 +56,6 @@ async def _set(gate: Gateway, endpoint_id: EndpointId, **changes: Any) -> Endpoi
         {"rate": float("nan")},
         {"concurrency": 0},
         {"concurrency": 257},
-        {"schedule_s": []},
         {"schedule_s": [0]},
         {"schedule_s": [5] * 31},
         {"schedule_s": [8 * 86_400]},
@@ -114,6 +113,26 @@ async def test_everything_that_is_set_is_kept(gate: Gateway) -> None:
         None,
         None,
     )
+
+
+async def test_an_empty_schedule_is_the_default_again(gate: Gateway) -> None:
+    added = await _add(gate, schedule_s=[5, 5])
+    assert (await _set(gate, added.endpoint.id, schedule_s=[])).pace.schedule_s == SCHEDULE_S
+
+
+async def test_I8_no_audit_entry_says_what_stands_in_the_query_of_an_address(
+    gate: Gateway,
+) -> None:
+    added = await _add(gate, f"{URL}?token=s3cret&room=7")
+    await _set(gate, added.endpoint.id, address=f"{URL}?token=0ther")
+    later, first = await audit.list_entries(gate.context, MAIN)
+    assert first.after is not None
+    assert later.after is not None
+    assert first.after["address"] == f"{URL}?token=…&room=…"
+    assert later.after["address"] == f"{URL}?token=…"
+    # What is sent to is the address as it was given.
+    kept = await endpoints.get(gate.context, MAIN, added.endpoint.id)
+    assert kept.address == f"{URL}?token=0ther"
 
 
 async def test_a_format_is_not_changed_to_one_that_cannot_encrypt(gate: Gateway) -> None:

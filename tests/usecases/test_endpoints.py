@@ -1,18 +1,20 @@
 """Endpoints: added, set, rotated, paused, resumed, removed. A real store; time is an argument."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from punchgate.domain.endpoint import SCHEDULE_S, Condition, Endpoint, Health
+from punchgate.domain.endpoint import CLOSED, SCHEDULE_S, Condition, Endpoint, Health
 from punchgate.domain.error import Invalid, NotFound, Refused
 from punchgate.domain.event import Position
 from punchgate.domain.ids import AccountNo, EndpointId
 from punchgate.domain.target import AddressRefused
 from punchgate.store import endpoints as rows
 from punchgate.store import events, installation, problems
+from punchgate.store.endpoints import SecretsClosed
 from punchgate.usecases import accounts, audit, deliveries, endpoints
 from punchgate.usecases import problems as listed
 from punchgate.usecases.endpoints import Added, Changes, New, Resumed
@@ -254,9 +256,11 @@ async def test_a_removed_endpoint_is_gone_and_its_problems_with_it(gate: Gateway
     await endpoints.remove(gate.context, MAIN, added.endpoint.id, actor="test", now=NOON)
     assert await listed.list_problems(gate.context, MAIN) == []
     assert len(await listed.list_problems(gate.context, MAIN, only_open=False)) == 1
-    for ask in (endpoints.get, deliveries.standing, deliveries.list_attempts):
+    for ask in (endpoints.get, endpoints.look, deliveries.list_attempts, deliveries.list_dead):
         with pytest.raises(NotFound):
             await ask(gate.context, MAIN, added.endpoint.id)
+    with pytest.raises(NotFound):
+        await deliveries.standing(gate.context, added.endpoint)
 
 
 async def test_an_endpoint_whose_master_key_is_lost_can_still_be_removed(gate: Gateway) -> None:
@@ -265,6 +269,22 @@ async def test_an_endpoint_whose_master_key_is_lost_can_still_be_removed(gate: G
     gate.context.vault._ciphers.clear()
     await endpoints.remove(gate.context, MAIN, added.endpoint.id, actor="test", now=NOON)
     assert await endpoints.list_endpoints(gate.context, MAIN) == []
+
+
+async def test_an_endpoint_whose_secrets_do_not_open_can_be_looked_at_and_no_more(
+    gate: Gateway,
+) -> None:
+    first = (await _add(gate, auth_token="their token")).endpoint
+    gate.context.vault.file.write_bytes(bytes(32))
+    gate.context.vault._ciphers.clear()
+    second = (await _add(gate)).endpoint
+    seen = {each.id: each for each in await endpoints.list_endpoints(gate.context, MAIN)}
+    assert seen == {first.id: replace(first, secrets=CLOSED), second.id: second}
+    assert await endpoints.look(gate.context, MAIN, first.id) == seen[first.id]
+    with pytest.raises(SecretsClosed, match=first.id):
+        await endpoints.get(gate.context, MAIN, first.id)
+    with pytest.raises(SecretsClosed, match=first.id):
+        await _set(gate, first.id, rate=1.0)
 
 
 async def test_an_unknown_endpoint_is_told_with_those_that_there_are(gate: Gateway) -> None:
@@ -342,7 +362,7 @@ async def test_the_standing_of_an_endpoint_is_found_again_after_a_restore(gate: 
     await _punch(gate, "2026-06-01")
     old = Position(0, 0, 10_000, NOON)
     await gate.context.writer.run(lambda tx: rows.skip(tx, MAIN, added.endpoint.id, old))
-    standing = await deliveries.standing(gate.context, MAIN, added.endpoint.id)
+    standing = await deliveries.standing(gate.context, added.endpoint)
     assert standing.lag == 1
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from punchgate.domain.endpoint import ERASED, Condition, Filter, Selection
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
-from punchgate.domain.ids import AccountNo, UserCode
+from punchgate.domain.ids import AccountNo, EndpointId, UserCode
 from punchgate.domain.person import Person
 from punchgate.store import schema
-from punchgate.usecases import accounts, audit, people
+from punchgate.usecases import accounts, audit, endpoints, people, replays
 from punchgate.usecases.people import Changes
 from tests import gateway
 from tests.gateway import MAIN, NOON, Gateway
@@ -40,6 +41,11 @@ async def _set(gate: Gateway, code: str, **changes: str | None) -> Person:
 
 async def _erase(gate: Gateway, code: str = _CODE) -> people.Traces:
     return await people.erase(gate.context, MAIN, UserCode(code), actor="test", now=NOON)
+
+
+async def _add_endpoint(gate: Gateway, **changes: Any) -> EndpointId:
+    new = endpoints.New(address="https://receiver.example/", changes=endpoints.Changes(**changes))
+    return (await endpoints.add(gate.context, MAIN, new, actor="test", now=NOON)).endpoint.id
 
 
 async def _rows(gate: Gateway, table: Any) -> list[Any]:
@@ -298,4 +304,53 @@ async def test_the_erasure_itself_is_audited_by_number_and_counts(gate: Gateway)
     await _erase(gate)
     entry = (await audit.list_entries(gate.context, MAIN))[0]
     assert (entry.action, entry.subject, entry.after) == ("person.erase", "person:1", None)
-    assert entry.before == {"punches": 2, "quarantined": 0, "workdays": 0, "events": 2}
+    assert entry.before == {
+        "punches": 2,
+        "quarantined": 0,
+        "workdays": 0,
+        "events": 2,
+        "filters": 0,
+    }
+
+
+async def test_an_erased_person_is_named_by_no_filter_and_no_replay(gate: Gateway) -> None:
+    await _add(gate, "1001", name="Rahul")
+    fields = [Condition("person.name", "in", ("Rahul", "Meera"))]
+    alone = await _add_endpoint(gate, people=["1001"])
+    both = await _add_endpoint(gate, people=["1001", "1002"], fields=fields)
+    other = await _add_endpoint(gate, people=["1002"])
+    job = await replays.start(
+        gate.context,
+        MAIN,
+        other,
+        replays.New(Selection(since=0, filter=Filter(people=("1001",)))),
+        actor="test",
+        now=NOON,
+    )
+    assert (await people.count_traces(gate.context, MAIN, _CODE)).filters == 3
+    assert (await _erase(gate)).filters == 3
+    assert (await people.count_traces(gate.context, MAIN, _CODE)).filters == 0
+    kept = {each.id: each for each in await endpoints.list_endpoints(gate.context, MAIN)}
+    assert kept[alone].filter.people == (ERASED,)
+    assert kept[both].filter.people == (ERASED, "1002")
+    assert kept[both].filter.fields[0].values == (ERASED, "Meera")
+    # Whoever delivers takes the new filter; the third has not changed.
+    assert [kept[each].version for each in (alone, both, other)] == [2, 2, 1]
+    found = await replays.get(gate.context, MAIN, job.id)
+    assert found.selection.filter.people == (ERASED,)
+    # What is left can be set as before.
+    changes = endpoints.Changes(rate=1.0)
+    await endpoints.set_endpoint(gate.context, MAIN, alone, changes, actor="test", now=NOON)
+
+
+async def test_who_is_only_named_by_a_filter_can_be_erased_without_the_master_key(
+    gate: Gateway,
+) -> None:
+    await _add(gate, "1001")
+    endpoint_id = await _add_endpoint(gate, people=["1001"])
+    gate.context.vault.file.write_bytes(bytes(32))
+    gate.context.vault._ciphers.clear()
+    assert not (await _erase(gate)).is_nothing
+    (kept,) = await endpoints.list_endpoints(gate.context, MAIN)
+    assert (kept.id, kept.filter.people) == (endpoint_id, (ERASED,))
+    assert (await _erase(gate)).is_nothing

@@ -314,7 +314,8 @@ async def test_I3_the_same_punch_over_another_transport_is_the_same_punch(
     gate: Gateway, transport: Transport, table: str
 ) -> None:
     context = replace(
-        gate.context, readers={transport: Reader("its reader", attendance.read_bytes)}
+        gate.context,
+        readers={transport: Reader("its reader", lambda raw, _: attendance.read_bytes(raw))},
     )
     entry = await gate.entry("SN1")
     (first,) = await door.record(context, entry, SEEN, transport=transport, now=NOON)

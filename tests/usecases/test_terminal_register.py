@@ -16,7 +16,7 @@ from punchgate.domain.ids import DeviceId
 from punchgate.domain.reach import NotCallable, Reach
 from punchgate.domain.terminal import Terminal, Watermark
 from punchgate.store import problems
-from punchgate.usecases import audit, devices
+from punchgate.usecases import accounts, audit, devices
 from punchgate.usecases import terminal_register as register
 from punchgate.usecases.terminal_register import Changes, New, SerialTaken
 from tests import gateway
@@ -85,6 +85,12 @@ async def test_the_first_contact_decides_about_a_serial(tmp_path: Path) -> None:
         take = register.take_serial
         with pytest.raises(SerialTaken, match="'other'"):
             await take(of.context, MAIN, ID, "TAKEN", is_first=True, now=of.clock())
+        other = await accounts.add(of.context, "other", actor="test", now=of.clock())
+        theirs = devices.New(serial="THEIRS", id="secret-gate")
+        await devices.add(of.context, other.no, theirs, actor="test", now=of.clock())
+        with pytest.raises(SerialTaken) as caught:
+            await take(of.context, MAIN, ID, "THEIRS", is_first=True, now=of.clock())
+        assert str(caught.value) == "The terminal's serial THEIRS is in use already."
         device = await take(of.context, MAIN, ID, "OWN", is_first=True, now=of.clock())
         assert (device.serial, device.version) == ("OWN", 2)
         device = await take(of.context, MAIN, ID, "ELSE", is_first=True, now=of.clock())

@@ -73,6 +73,9 @@ def _write(kept: "Tape", out: Path, *, is_raw: bool) -> None:
     from punchgate.domain import localtime
     from punchgate.engines.zk import tape
 
+    if all(side == "client" for side, _ in kept.said):
+        # Nobody answered: there is nothing to look at, and what stands there may be a capture.
+        return
     # Rows lie before it, whatever their zone: a layout is believed by that.
     now, _ = localtime.wall_at(session.clock() // 1_000, localtime.find_zone("UTC"))
     shown = kept if is_raw else tape.scrub(kept, now)

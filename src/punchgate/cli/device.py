@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from punchgate.cli.session import Session
     from punchgate.domain.account import Account
     from punchgate.domain.device import Device
-    from punchgate.usecases.devices import Added, Listed, Unclaimed
+    from punchgate.usecases.devices import Added, Listed, Removed, Unclaimed
     from punchgate.usecases.terminal_register import Added as AddedTerminal
 
 app = typer.Typer(no_args_is_help=True)
@@ -81,7 +81,10 @@ def add(  # noqa: PLR0913 (one parameter for each option)
     backfill: device_call.Backfill = None,
     realtime: device_call.Realtime = None,
 ) -> None:
-    """Add a device and print its token; it is shown this once. With a host, one that we call."""
+    """Add a device and print its token; it is shown this once.
+
+    With a host it is a terminal that we call; such a one has no token.
+    """
     from punchgate.usecases import devices
     from punchgate.usecases import terminal_register as register
 
@@ -210,8 +213,7 @@ def set_device(  # noqa: PLR0913 (one parameter for each option)
     realtime: device_call.Realtime = None,
 ) -> None:
     """Change what is set on a device; an empty text takes a value away."""
-    from punchgate.usecases import devices
-    from punchgate.usecases import terminal_register as register
+    from punchgate.usecases import devices, terminal_moves
 
     called = device_call.changes(
         comm_key,
@@ -240,31 +242,36 @@ def set_device(  # noqa: PLR0913 (one parameter for each option)
         heartbeat_interval_s=heartbeat_interval,
     )
 
-    async def set_all(s: "Session", account: "Account") -> dict[str, Any]:
-        whose = (s.context, account.no, DeviceId(device_id))
+    async def set_all(s: "Session", account: "Account") -> tuple[dict[str, Any], str | None]:
         if not called.says_something:
-            device = await devices.set_device(*whose, changes, actor=s.actor, now=s.now)
-            return _shown(device)
-        after = await register.set_terminal(
-            *whose, called, device=changes, actor=s.actor, now=s.now
-        )
-        return {**_shown(after.device), **device_call.shown(after.terminal)}
+            device = await devices.set_device(
+                s.context, account.no, DeviceId(device_id), changes, actor=s.actor, now=s.now
+            )
+            return _shown(device), None
+        async with device_call.placed(s, account, device_id) as place:
+            after = await terminal_moves.set_terminal(
+                s.context, place, called, device=changes, actor=s.actor, now=s.now
+            )
+        return {**_shown(after.device), **device_call.shown(after.terminal)}, after.left_address
 
-    output.one(session.run_account(here, set_all), as_json=here.as_json)
+    shown, left_address = session.run_account(here, set_all)
+    output.one(shown, as_json=here.as_json)
+    _tell_left(left_address)
 
 
 @account_command(app, "remove")
 def remove(here: Here, device_id: Id) -> None:
     """Remove a device; what it sent stays, its token is refused within a second."""
-    from punchgate.usecases import devices
+    from punchgate.usecases import terminal_moves
 
-    device = session.run_account(
-        here,
-        lambda s, account: devices.remove(
-            s.context, account.no, DeviceId(device_id), actor=s.actor, now=s.now
-        ),
-    )
+    async def remove_one(s: "Session", account: "Account") -> "Removed":
+        async with device_call.placed(s, account, device_id) as place:
+            return await terminal_moves.remove(s.context, place, actor=s.actor, now=s.now)
+
+    removed = session.run_account(here, remove_one)
+    device = removed.device
     output.one({"device_id": device.id, "serial": device.serial}, as_json=here.as_json)
+    _tell_left(removed.left_address)
 
 
 def _list_unclaimed(here: Here) -> None:
@@ -288,9 +295,20 @@ def _last_day(text: str | None) -> date | Literal[""] | None:
 
 def _tell(here: Here, added: "Added | AddedTerminal") -> None:
     device = added.device
-    values = {"device_id": device.id, "serial": device.serial, "token": added.token}
-    output.one(values, as_json=here.as_json)
+    values = {"device_id": device.id, "serial": device.serial}
+    if not added.token:
+        output.one(values, as_json=here.as_json)
+        return
+    output.one({**values, "token": added.token}, as_json=here.as_json)
     output.say("Keep the token now: it cannot be shown again.")
+
+
+def _tell_left(left_address: str | None) -> None:
+    if left_address is not None:
+        output.say(
+            f"It was disabled for a reading and did not answer at {left_address} any more, so"
+            " people may be unable to punch there: restart it."
+        )
 
 
 async def _rows(s: "Session", account: "Account") -> list[dict[str, Any]]:

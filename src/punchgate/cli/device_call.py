@@ -5,6 +5,8 @@ One place for `add` and `set`; the rules are `usecases/terminal_register.py`'s.
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +14,10 @@ import typer
 from punchgate.domain.terminal import DisableFor, Order16, UnlockUnit
 
 if TYPE_CHECKING:
+    from punchgate.cli.session import Session
+    from punchgate.domain.account import Account
     from punchgate.domain.terminal import Terminal
+    from punchgate.usecases.terminal_orders import Place
     from punchgate.usecases.terminal_register import Changes
 
 #: Given in place of a secret, it says that the secret stands on stdin.
@@ -61,6 +66,23 @@ def changes(comm_key: str | None, **given: Any) -> "Changes":
     from punchgate.usecases.terminal_register import Changes
 
     return Changes(comm_key=_key(comm_key), **given)
+
+
+@asynccontextmanager
+async def placed(s: "Session", account: "Account", device_id: str) -> "AsyncIterator[Place]":
+    """Give a device with what could call it from here, should it have to be called."""
+    import asyncio
+
+    from punchgate.cli import session
+    from punchgate.domain.ids import DeviceId
+    from punchgate.engines import terminals
+    from punchgate.usecases.terminal_orders import Place
+
+    caller = terminals.build(s.context, session.clock, asyncio.sleep, max_sessions=1)
+    try:
+        yield Place(caller, account.no, DeviceId(device_id))
+    finally:
+        await caller.close()
 
 
 def shown(terminal: "Terminal") -> dict[str, Any]:

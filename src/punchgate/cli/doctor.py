@@ -15,7 +15,10 @@ from punchgate.domain.error import PunchgateError
 if TYPE_CHECKING:
     from punchgate.cli.session import Session
     from punchgate.config import Settings
+    from punchgate.store.database import Connection
     from punchgate.store.diagnosis import Findings
+    from punchgate.store.endpoints import SecretsClosed
+    from punchgate.vault import Vault
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +35,8 @@ def doctor(here: Here) -> None:
         where = database.address(settings.database_url)
     rows = list(_surroundings(settings, where.path.parent if where.dialect == "sqlite" else None))
     try:
-        rows += _store(session.run_quietly(here, _examine))
+        found, closed = session.run_quietly(here, _examine)
+        rows += [*_store(found), *_secrets(closed)]
     except PunchgateError as error:
         rows.append(_row("store", "wrong", str(error)))
     except Exception as error:  # noqa: BLE001 (a store that breaks in a new way is a finding)
@@ -42,12 +46,24 @@ def doctor(here: Here) -> None:
         raise typer.Exit(session.FAILED)
 
 
-async def _examine(s: "Session") -> "Findings":
+async def _examine(s: "Session") -> "tuple[Findings, list[SecretsClosed]]":
     from punchgate.store import diagnosis, installation
 
     # The same probe as /readyz: a write that reaches the disk.
     await s.context.writer.run(lambda tx: installation.probe(tx, s.now))
-    return await s.context.database.read(diagnosis.examine)
+    found = await s.context.database.read(diagnosis.examine)
+    return found, await s.context.database.read(lambda tx: _closed(tx, s.context.vault))
+
+
+def _closed(tx: "Connection", vault: "Vault") -> "list[SecretsClosed]":
+    from punchgate.store import accounts, endpoints
+    from punchgate.usecases.accounts import MOST
+
+    return [
+        error
+        for account in accounts.list_accounts(tx, limit=MOST)
+        for error in endpoints.list_closed(tx, account.no, vault=vault)
+    ]
 
 
 def _surroundings(settings: "Settings", directory: Path | None) -> Iterator[dict[str, Any]]:
@@ -76,6 +92,13 @@ def _store(found: "Findings") -> Iterator[dict[str, Any]]:
         ("workdays", found.stale, "days wait to be computed; a running server does it"),
     ):
         yield _row(what, "look" if count else "ok", f"{count} {hint}" if count else "none")
+
+
+def _secrets(closed: "list[SecretsClosed]") -> Iterator[dict[str, Any]]:
+    if not closed:
+        yield _row("secrets", "ok", "those of every endpoint open")
+    for error in closed:
+        yield _row("secrets", "wrong", str(error))
 
 
 def _row(check: str, state: str, says: str) -> dict[str, Any]:

@@ -106,7 +106,11 @@ def add(  # noqa: PLR0913 (one parameter for each option)
 def list_endpoints(here: Here) -> None:
     """List the endpoints of an account and how they fare, never their secrets."""
     rows = session.run_account(here, _rows)
-    columns = ("endpoint_id", "address", "format", "state", "lag", "lag_s", "parked", "dead")
+    if not here.as_json:
+        rows = [row if row["is_lag_whole"] else {**row, "lag": f"{row['lag']}+"} for row in rows]
+    columns = (
+        "endpoint_id", "address", "format", "state", "lag", "lag_s", "parked", "dead", "problem"
+    )  # fmt: skip
     output.many(columns, rows, as_json=here.as_json)
 
 
@@ -117,7 +121,7 @@ def show(here: Here, endpoint_id: Id) -> None:
     async def work(s: "Session", account: "Account") -> dict[str, Any]:
         from punchgate.usecases import endpoints
 
-        found = await endpoints.get(s.context, account.no, EndpointId(endpoint_id))
+        found = await endpoints.look(s.context, account.no, EndpointId(endpoint_id))
         return await _row(s, found)
 
     output.one(session.run_account(here, work), as_json=here.as_json)
@@ -202,8 +206,12 @@ async def _rows(s: "Session", account: "Account") -> list[dict[str, Any]]:
 
 
 async def _row(s: "Session", endpoint: "Endpoint") -> dict[str, Any]:
+    from punchgate import registry
     from punchgate.usecases import deliveries
 
-    standing = await deliveries.standing(s.context, endpoint.account, endpoint.id)
+    # A newer version may have added an endpoint of a format that this one does not know.
+    form = registry.FORMATS.get(endpoint.format)
+    types = frozenset() if form is None else form.types
+    standing = await deliveries.standing(s.context, endpoint, types=types)
     values = endpoint_options.shown(endpoint, standing)
     return endpoint_options.with_lag(values, s.now, standing)

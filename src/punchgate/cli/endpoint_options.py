@@ -57,7 +57,10 @@ Concurrency = Annotated[
 ]
 Schedule = Annotated[
     str | None,
-    typer.Option(help="When a refused event is tried again: 5s,30s,5m,2h.", metavar="DURATION,…"),
+    typer.Option(
+        help="When a refused event is tried again: 5s,30s,5m,2h; empty as it is by default.",
+        metavar="DURATION,…",
+    ),
 ]
 BatchMax = Annotated[
     int | None, typer.Option(help="Events in one request, 1 to 500; 1 is one.", metavar="N")
@@ -84,6 +87,8 @@ Unspecified = Annotated[
 ]
 
 _CONDITION: Final = re.compile(r"(?P<name>[^=~^?]+)(?P<operation>\^=|=|~|\?$)(?P<value>.*)")
+#: What is said of an endpoint whose secrets do not open; each reason is in `doctor` and `problems`.
+_CLOSED: Final = "its secrets do not open: see `punchgate doctor`"
 _OPERATIONS: Final = {"=": "eq", "~": "in", "^=": "prefix", "?": "exists"}
 
 
@@ -100,9 +105,9 @@ def conditions(given: "Sequence[str] | None") -> list[Condition] | None:
 
 
 def schedule(text: str | None) -> list[int] | None:
-    """Read a schedule in seconds."""
-    if text is None:
-        return None
+    """Read a schedule in seconds; an empty text is the default one."""
+    if not text:
+        return None if text is None else []
     return [parse.duration_s(step, "--schedule") for step in text.split(",")]
 
 
@@ -128,12 +133,13 @@ def shown(endpoint: "Endpoint", standing: "Standing | None" = None) -> dict[str,
         "endpoint_id": endpoint.id,
         **endpoint_settings.facts(endpoint),
         "people": list(endpoint.filter.people),
-        "fields": [endpoint_settings.condition_text(each) for each in endpoint.filter.fields],
+        "fields": [condition.text for condition in endpoint.filter.fields],
         "created_at": output.instant(endpoint.created_at),
         "state": health.state,
         "state_since": output.instant(health.since),
         "state_reason": health.reason,
         "retry_at": output.instant(health.retry_at),
+        "problem": None if endpoint.secrets.signing else _CLOSED,
     }
     return values if standing is None else {**values, **_standing(standing)}
 
@@ -150,6 +156,7 @@ def with_lag(values: dict[str, Any], now: int, standing: "Standing") -> dict[str
 def _standing(standing: "Standing") -> dict[str, Any]:
     return {
         "lag": standing.lag,
+        "is_lag_whole": standing.is_lag_whole,
         "parked": standing.parked,
         "oldest_parked_at": output.instant(standing.oldest_parked_at),
         "dead": standing.dead,

@@ -122,6 +122,8 @@ def erase(
 def _ask(traces: "Traces") -> None:
     going = f"{traces.punches} punches, {traces.quarantined} quarantined items"
     going = f"{going}, {traces.workdays} days and the text of {traces.events} events"
+    if traces.filters:
+        going = f"{going}, and the name in {traces.filters} filters of endpoints and replays"
     output.say(f"This erases person {traces.person.no}: {going}. It cannot be undone.")
     if not sys.stdin.isatty():
         output.say("Nothing was erased: give `--yes` to erase without being asked.")
@@ -151,6 +153,7 @@ def _counted(traces: "Traces") -> dict[str, Any]:
         "quarantined": traces.quarantined,
         "workdays": traces.workdays,
         "events": traces.events,
+        "filters": traces.filters,
     }
 
 

@@ -114,7 +114,7 @@ def export(  # noqa: PLR0913 (one parameter for each option)
 
 @account_command(app, "explain")
 def explain(here: Here, punch_id: Id) -> None:
-    """Tell a punch's whole story: bytes, reading, identity, zone, day, events, and why."""
+    """Tell a punch's whole story: bytes, reading, identity, zone, day, deliveries, and why."""
     from punchgate.reports import explain as stories
 
     story = session.run_account(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from punchgate.cli import listening, output, session
+from punchgate.domain.device import is_serial
 
 if TYPE_CHECKING:
     from punchgate.simulators.zk_fleet import Fleet
@@ -56,6 +57,10 @@ def zk_command(  # noqa: PLR0913 (one parameter for each option)
         typer.Option(help="Something that is wrong with it; repeat it. `list` prints them all."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed invents the same terminal.")] = 1,
+    serial: Annotated[
+        str | None,
+        typer.Option(help="Its serial; a fleet counts from it. [default: of its port and seed]"),
+    ] = None,
     until: Annotated[
         datetime | None,
         typer.Option(
@@ -93,6 +98,8 @@ def zk_command(  # noqa: PLR0913 (one parameter for each option)
         faults = zk_faults.read(fault or [])
     except zk_faults.UnknownFault as error:
         raise typer.BadParameter(str(error), param_hint="--fault") from None
+    if serial is not None and not is_serial(serial):
+        raise typer.BadParameter(f"{serial!r} is no serial.", param_hint="--serial")
     now = datetime.now()  # noqa: DTZ005 (a terminal's clock is a wall clock without a zone)
     fleet = zk_fleet.Fleet(
         contents=zk_memory.Contents(
@@ -101,6 +108,7 @@ def zk_command(  # noqa: PLR0913 (one parameter for each option)
             layout=zk_memory.ROW_SIZES[row_size],
             last=until.date() if until else now.date() - timedelta(days=2),
             seed=seed,
+            serial=serial or "",
             faults=faults,
         ),
         nature=Nature(faults=faults, pause=asyncio.sleep, seed=seed, comm_key=comm_key),

@@ -26,6 +26,13 @@ class Rendered(NamedTuple):
     query: tuple[tuple[str, str], ...] = ()
 
 
+class Unrendered(NamedTuple):
+    """What stands in for a request that a format could not make, though it should."""
+
+    #: `render_failed:` and what kind of error it was; never what stood in the event.
+    error: str
+
+
 class Attempt(NamedTuple):
     """What is new at each attempt.
 

@@ -4,19 +4,23 @@ What was refused is parked with its key (`delivery/retries.py` takes it from the
 endpoint itself is to blame for goes back to where it was.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from punchgate.delivery import parking
-from punchgate.delivery.form import Rendered
+from punchgate.delivery.form import Rendered, Unrendered
 from punchgate.delivery.post import Result
-from punchgate.delivery.state import ALL, State, rest
+from punchgate.delivery.state import State, rest
 from punchgate.domain.event import Entry
+from punchgate.store.cursors import ALL
 
 #: Entries that are loaded and not done, at most: what a crash repeats.
 WINDOW: Final = 1_000
 #: Below this many it is loaded on.
 LOW: Final = 500
+#: Refusals that are about who we are, and of no event: alone each would be refused like the batch.
+_OF_US: Final = frozenset({401, 403, 407})
 #: How long to wait for the log, or for room, before looking again.
 _WAIT_S: Final = 1.0
 
@@ -85,6 +89,8 @@ async def send(state: State) -> None:
         rendered = post.compose(entries)
         if rendered is None:
             _done(state, entries)
+        elif isinstance(rendered, Unrendered) and len(entries) > 1:
+            _part(state, entries)
         else:
             await _send_one(state, rendered, entries)
         state.work.set()
@@ -92,16 +98,18 @@ async def send(state: State) -> None:
             state.room.set()
 
 
-async def _send_one(state: State, rendered: Rendered, entries: list[Entry]) -> None:
+async def _send_one(state: State, rendered: Rendered | Unrendered, entries: list[Entry]) -> None:
+    # What was refused in a batch comes again alone; that is its second attempt.
+    n = 2 if state.window.is_alone(entries[0].key) else 1
     result = None
     try:
-        result = await state.send(rendered, entries, n=1)
+        result = await state.send(rendered, entries, n)
     finally:
         if result is None:
             _put_back(state, entries)
     if result is not None:
         _judge(state, entries, result)
-        state.note(entries, result, n=1)
+        state.note(entries, result, n)
     elif not state.breaker.is_closed:
         state.fold()
 
@@ -110,10 +118,12 @@ async def _take_batch(state: State) -> list[Entry]:
     """Wait for a full batch, though not for longer than the endpoint allows."""
     window, post = state.window, state.post
     wait_ms = state.pace.batch_wait_ms
-    if wait_ms and window.open < post.most:
+    if wait_ms and window.open < post.most and not window.goes_alone:
         await rest(state.stopping, wait_ms / 1000)
         if not (window.has_ready and state.may_start):
             return []
+    if window.goes_alone:
+        return [window.take()]
     return window.take_batch(post.most, post.form.batch_of)
 
 
@@ -122,6 +132,9 @@ def _judge(state: State, entries: list[Entry], result: Result) -> None:
     blame = state.weigh(entries[0].key, result)
     if blame == "nobody":
         _accept(state, entries, result)
+    elif blame == "key" and len(entries) > 1 and _is_of_an_event(result):
+        # One of them is the reason, and the others need not wait with it.
+        _part(state, entries)
     elif blame == "key":
         for key in dict.fromkeys(entry.key for entry in entries):
             _park(state, key, result, result.error)
@@ -129,6 +142,12 @@ def _judge(state: State, entries: list[Entry], result: Result) -> None:
         _put_back(state, entries)
     if not state.breaker.is_closed:
         state.fails()
+
+
+def _is_of_an_event(result: Result) -> bool:
+    """Say whether a batch was refused for what stands in it: by a 4xx, or a 2xx that says no."""
+    status = result.status or 0
+    return status // 100 in {2, 4} and status not in _OF_US
 
 
 def _accept(state: State, entries: list[Entry], result: Result) -> None:
@@ -147,6 +166,10 @@ def _accept(state: State, entries: list[Entry], result: Result) -> None:
     _done(state, taken)
     for entry in bad.values():
         _park(state, entry.key, result, result.refused[entry.id])
+
+
+def _part(state: State, entries: Sequence[Entry]) -> None:
+    state.window.part(Counter(entry.key for entry in entries))
 
 
 def _done(state: State, entries: Sequence[Entry]) -> None:

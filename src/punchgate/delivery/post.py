@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from punchgate import telemetry
 from punchgate.delivery import form, schedule
-from punchgate.delivery.form import Answer, Attempt, Format, Rendered
+from punchgate.delivery.form import Answer, Attempt, Format, Rendered, Unrendered
 from punchgate.delivery.schedule import Meaning
 from punchgate.delivery.sender import CookieJar, Sender, SendFailed
 from punchgate.domain import target
@@ -60,16 +60,27 @@ class Post:
             return 1
         return min(self.endpoint.pace.batch_max, self.form.batch_max)
 
-    def compose(self, entries: Sequence[Entry]) -> Rendered | None:
+    def compose(self, entries: Sequence[Entry]) -> Rendered | Unrendered | None:
         """Give the request of some events; None where the format has nothing to say of them."""
-        if self.most > 1 and self.form.render_batch is not None:
-            return self.form.render_batch(entries, self.endpoint, self.account)
-        return self.form.render(entries[0], self.endpoint, self.account)
+        try:
+            if self.most > 1 and self.form.render_batch is not None:
+                return self.form.render_batch(entries, self.endpoint, self.account)
+            return self.form.render(entries[0], self.endpoint, self.account)
+        except Exception as error:  # noqa: BLE001 (one event must not hold up the endpoint's others)
+            telemetry.failed("delivery", entries[0].id, error)
+            return Unrendered(f"render_failed: {type(error).__name__}")
 
     async def send(
-        self, rendered: Rendered, entries: Sequence[Entry], *, n: int, replay: str | None = None
+        self,
+        rendered: Rendered | Unrendered,
+        entries: Sequence[Entry],
+        *,
+        n: int,
+        replay: str | None = None,
     ) -> Result:
         """Send what was composed of some events; every failure is a result."""
+        if isinstance(rendered, Unrendered):
+            return Result(Meaning("unsent"), None, 0, rendered.error, None)
         at = self.now()
         elapsed = telemetry.stopwatch()
         if self.most > 1:

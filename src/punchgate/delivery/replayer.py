@@ -13,11 +13,11 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from punchgate.delivery.post import Result
-from punchgate.delivery.state import ALL, Blame, State, rest
+from punchgate.delivery.state import Blame, State, rest
 from punchgate.delivery.window import Window
 from punchgate.domain.event import Entry, Position
 from punchgate.store import cursors, deliveries, replays
-from punchgate.store.cursors import Buried, Settlement
+from punchgate.store.cursors import ALL, Buried, Settlement
 from punchgate.store.database import Connection
 from punchgate.store.error import StoreBusy, StoreUnavailable
 from punchgate.store.replays import Replay

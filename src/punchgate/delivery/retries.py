@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from punchgate.delivery import parking, schedule
-from punchgate.delivery.form import Rendered
+from punchgate.delivery.form import Rendered, Unrendered
 from punchgate.delivery.post import Result
 from punchgate.delivery.state import State, rest
 from punchgate.domain.event import Entry, Position
@@ -110,7 +110,9 @@ async def _send_backlog(
         state.due.set()
 
 
-async def _send_head(state: State, item: Parked, entry: Entry, rendered: Rendered) -> Parked | None:
+async def _send_head(
+    state: State, item: Parked, entry: Entry, rendered: Rendered | Unrendered
+) -> Parked | None:
     """Send a key's head; give the key as it goes on behind it, None when its turn ends here."""
     while not state.may_start:
         if not state.breaker.is_closed or state.stopping.is_set():
@@ -194,7 +196,9 @@ async def _probe_with(state: State, item: Parked) -> None:
         state.busy.discard(item.key)
 
 
-async def _probe_once(state: State, item: Parked, entry: Entry, rendered: Rendered) -> None:
+async def _probe_once(
+    state: State, item: Parked, entry: Entry, rendered: Rendered | Unrendered
+) -> None:
     n = item.attempt + 1
     result = await state.send(rendered, [entry], n, is_probe=True)
     if result is None:

@@ -10,6 +10,9 @@ an address that is not allowed
                                                           were just accepted
 everything else, 3xx too                      refused     the key's           a step of the
                                                                               schedule
+none: the format could not render the event   unsent      the key's; it       the same
+                                                          says nothing of
+                                                          the endpoint
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Final, Literal, NamedTuple
 
-Outcome = Literal["accepted", "refused", "slow", "backoff", "gone"]
+Outcome = Literal["accepted", "refused", "slow", "backoff", "gone", "unsent"]
 
 #: How early or late a step may be, so that a thousand keys do not come back in one second.
 JITTER: Final = 0.2

@@ -16,12 +16,12 @@ from punchgate import telemetry
 from punchgate.delivery import parking, schedule
 from punchgate.delivery.backlog import Backlog
 from punchgate.delivery.breaker import Breaker
-from punchgate.delivery.form import Rendered
+from punchgate.delivery.form import Rendered, Unrendered
 from punchgate.delivery.notes import Notes
 from punchgate.delivery.post import Post, Result
 from punchgate.delivery.window import Window
 from punchgate.domain.event import Entry, Position
-from punchgate.store.cursors import Buried, Parked, Tried
+from punchgate.store.cursors import ALL, Buried, Parked, Tried
 from punchgate.store.error import StoreUnavailable
 from punchgate.store.events import Window as Part
 from punchgate.store.leases import Lease
@@ -31,8 +31,6 @@ from punchgate.usecases.context import Context
 TRUST_S: Final = 25.0
 T = TypeVar("T")
 
-#: The one key of an endpoint that gets everything in strict order.
-ALL: Final = "*"
 #: How much of what was learned is written together at most.
 SETTLE_AT: Final = 500
 
@@ -157,7 +155,12 @@ class State:
         return wanted.passes(entry.type, data)
 
     async def send(
-        self, rendered: Rendered, entries: Sequence[Entry], n: int, *, is_probe: bool = False
+        self,
+        rendered: Rendered | Unrendered,
+        entries: Sequence[Entry],
+        n: int,
+        *,
+        is_probe: bool = False,
     ) -> Result | None:
         """Send one request, within the endpoint's rate and the process's share.
 
@@ -243,6 +246,8 @@ class State:
         if outcome == "accepted":
             self.breaker.accepted(clock_s)
             return "nobody"
+        if outcome == "unsent":
+            return "key"
         if outcome == "refused":
             self.breaker.refused(key, now, reason)
             return "key"

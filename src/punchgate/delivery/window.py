@@ -2,8 +2,8 @@
 
 Entries come in at one end in the order of the log and are done in any order; `position` follows
 behind the oldest that is not. The oldest that may go is handed out first; of a key one at a time,
-or several together in one batch. What a parked key covers, and what the filter leaves out, is done
-as it comes in.
+or several together in one batch. What a batch was refused for is not known, so its entries go again
+alone. What a parked key covers, and what the filter leaves out, is done as it comes in.
 
     position          oldest open entry                         loaded
        |                     |                                    |
@@ -12,9 +12,10 @@ as it comes in.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from itertools import islice
 
 from punchgate.domain.event import Entry, Position
 
@@ -23,6 +24,8 @@ from punchgate.domain.event import Entry, Position
 class _Slot:
     entry: Entry
     is_open: bool = True
+    #: Whether it is handed out in no batch any more.
+    is_alone: bool = False
 
 
 class Window:
@@ -59,12 +62,20 @@ class Window:
         """Say whether there is a key of which nothing is on its way."""
         return bool(self._ready)
 
+    @property
+    def goes_alone(self) -> bool:
+        """Say whether the oldest entry that may go is one that goes in no batch."""
+        return self.is_alone(self._ready[0][1])
+
     def take(self) -> Entry:
         """Hand out the oldest entry that may go; its key then waits."""
         return self.head(heappop(self._ready)[1])
 
     def take_batch(self, most: int, group: Callable[[Entry], str] | None) -> list[Entry]:
-        """Hand out entries of several keys, those of a key in order, all of one group."""
+        """Hand out entries of several keys, those of a key in order, all of one group.
+
+        What is to go alone is in none of them: whoever asks takes it (`goes_alone`).
+        """
         batch: list[Entry] = []
         passed: list[tuple[Position, str]] = []
         wanted: str | None = None
@@ -72,13 +83,13 @@ class Window:
             ready = heappop(self._ready)
             before = len(batch)
             for slot in self._queues[ready[1]]:
+                if slot.is_alone or len(batch) == most:
+                    break
                 if group is not None:
                     one = group(slot.entry)
                     wanted = one if wanted is None else wanted
                     if one != wanted:
                         break
-                if len(batch) == most:
-                    break
                 batch.append(slot.entry)
             if len(batch) == before:
                 passed.append(ready)
@@ -91,6 +102,17 @@ class Window:
         for key in keys:
             if key in self._queues:
                 heappush(self._ready, (self.head(key).position, key))
+
+    def part(self, counts: Mapping[str, int]) -> None:
+        """Have the first entries of keys, which were handed out together, go again each alone."""
+        for key, count in counts.items():
+            for slot in islice(self._queues[key], count):
+                slot.is_alone = True
+        self.put_back(counts)
+
+    def is_alone(self, key: str) -> bool:
+        """Say whether a key's first entry that is not done goes alone."""
+        return self._queues[key][0].is_alone
 
     def done(self, key: str, count: int = 1) -> None:
         """Have a key's first entries, which were handed out, be done; its next may go."""

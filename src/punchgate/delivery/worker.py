@@ -19,7 +19,7 @@ from punchgate.delivery.sender import CookieJar, Sender
 from punchgate.delivery.state import Tools, rest
 from punchgate.domain.endpoint import Endpoint
 from punchgate.domain.ids import AccountNo, EndpointId
-from punchgate.store import accounts, cursors, endpoints, events, installation, leases
+from punchgate.store import accounts, cursors, endpoints, events, installation, leases, problems
 from punchgate.store.cursors import Parked
 from punchgate.store.database import Connection
 from punchgate.store.endpoints import SecretsClosed
@@ -27,6 +27,8 @@ from punchgate.store.error import StoreBusy, StoreUnavailable
 from punchgate.store.leases import Held, Lease
 
 RENEW_S: Final = 10.0
+#: What is open while an endpoint's secrets do not open.
+SECRETS_CLOSED: Final = "secrets_closed"
 #: How often to ask for endpoints that nobody delivers to, if nothing else says that there are any.
 TAKE_S: Final = 2.0
 
@@ -156,9 +158,13 @@ class Deliveries:
         if endpoint is None:
             await self._give_back(lease)
             return
-        name, lease, parked = await self._tools.context.database.read(
+        name, lease, parked, was_closed = await self._tools.context.database.read(
             partial(_rest_of, lease=lease)
         )
+        if was_closed:
+            await self._tools.context.writer.run(
+                partial(_clear_closed, whose=whose, now=self._tools.now())
+            )
         jar = self._jars.setdefault((whose, endpoint.address), CookieJar())
         post = Post(
             endpoint,
@@ -185,6 +191,8 @@ class Deliveries:
         except SecretsClosed as error:
             telemetry.say("delivery.closed", "error", endpoint=endpoint_id, slug=error.slug)
             self._closed.add(whose)
+            raise_ = partial(_raise_closed, whose=whose, why=str(error), now=self._tools.now())
+            await context.writer.run(raise_)
             return None
         if found is not None and found.format not in self._formats:
             # Written by a newer version: whoever knows it will deliver.
@@ -234,8 +242,22 @@ def _differs(before: Endpoint, after: Endpoint | None) -> bool:
     return after.health.state in {"paused", "disabled"}
 
 
-def _rest_of(tx: Connection, lease: Lease) -> tuple[str, Lease, list[Parked]]:
-    """Give an account's name, and a lease and its parked keys with their places of today."""
+def _raise_closed(tx: Connection, whose: Whose, why: str, now: int) -> None:
+    account, endpoint_id = whose
+    subject = f"endpoint:{endpoint_id}"
+    problems.raise_(tx, account, SECRETS_CLOSED, subject=subject, detail=why, now=now)
+
+
+def _clear_closed(tx: Connection, whose: Whose, now: int) -> None:
+    account, endpoint_id = whose
+    problems.clear(tx, account, SECRETS_CLOSED, subject=f"endpoint:{endpoint_id}", now=now)
+
+
+def _rest_of(tx: Connection, lease: Lease) -> tuple[str, Lease, list[Parked], bool]:
+    """Give an account's name, and a lease and its parked keys with their places of today.
+
+    The last says whether the endpoint is on the list of problems for secrets that did not open.
+    """
     whose = (lease.account, lease.endpoint_id)
     account = accounts.find_no(tx, lease.account)
     parked = [
@@ -244,7 +266,9 @@ def _rest_of(tx: Connection, lease: Lease) -> tuple[str, Lease, list[Parked]]:
     ]
     position = events.resolve(tx, lease.account, lease.position)
     name = "" if account is None else account.name
-    return name, lease._replace(position=position), parked
+    subject = f"endpoint:{lease.endpoint_id}"
+    was_closed = problems.is_open(tx, lease.account, SECRETS_CLOSED, subject=subject)
+    return name, lease._replace(position=position), parked, was_closed
 
 
 def _say_why(running: _Running) -> None:

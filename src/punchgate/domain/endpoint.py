@@ -6,7 +6,7 @@ is tried again `delivery/schedule.py`, where we may connect `domain/target.py`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from punchgate.domain.ids import AccountNo, EndpointId
@@ -27,6 +27,9 @@ Operation = Literal["eq", "in", "prefix", "exists"]
 SCHEDULE_S: Final = (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 #: A field of an event's `data`: names joined by dots (`person.code`).
 FIELD: Final = re.compile(r"[a-z_]{1,40}(?:\.[a-z_]{1,40}){0,3}", re.ASCII)
+#: Stands in a filter for somebody who was erased. It excludes everybody, as that one's name would
+#: by now: what the device or an operator says of a person has no blanks around it.
+ERASED: Final = " erased "
 
 
 class Condition(NamedTuple):
@@ -35,6 +38,19 @@ class Condition(NamedTuple):
     field: str
     operation: Operation
     values: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Write it as it is typed: `direction=check-in`, `name^=A`, `a~x,y`, `site?`."""
+        match self.operation:
+            case "exists":
+                return f"{self.field}?"
+            case "prefix":
+                return f"{self.field}^={self.values[0]}"
+            case "in":
+                return f"{self.field}~{','.join(self.values)}"
+            case "eq":
+                return f"{self.field}={self.values[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +70,42 @@ class Filter:
 
     def passes(self, kind: str, data: Mapping[str, Any]) -> bool:
         """Say whether an event is wanted; `data` may be empty where `needs_data` is false."""
+        return self.objection(kind, data) is None
+
+    def objection(self, kind: str, data: Mapping[str, Any]) -> str | None:
+        """Name the part that excludes an event, a condition as it is typed; None: it is wanted."""
         if self.events and kind not in self.events:
-            return False
-        return (
-            (not self.devices or _device_named(data, self.devices))
-            and (not self.people or _text(data, "person.code") in self.people)
-            and (not self.sites or _text(data, "device.site") in self.sites)
-            and all(_holds(condition, data) for condition in self.fields)
+            return "events"
+        if self.devices and not _device_named(data, self.devices):
+            return "devices"
+        if self.people and _text(data, "person.code") not in self.people:
+            return "people"
+        if self.sites and _text(data, "device.site") not in self.sites:
+            return "sites"
+        for condition in self.fields:
+            if not _holds(condition, data):
+                return condition.text
+        return None
+
+    def forget(self, person: Mapping[str, str]) -> "Filter":
+        """Take out what names a person, given by field (`person.code`), and want no one more.
+
+        The beginning of a name (`prefix`) is nobody's.
+        """
+        code = person.get("person.code")
+        return replace(
+            self,
+            people=tuple(ERASED if name == code else name for name in self.people),
+            fields=tuple(_forget(condition, person) for condition in self.fields),
         )
+
+
+def _forget(condition: Condition, person: Mapping[str, str]) -> Condition:
+    named = person.get(condition.field)
+    if condition.operation == "prefix" or named not in condition.values:
+        return condition
+    values = tuple(ERASED if value == named else value for value in condition.values)
+    return condition._replace(values=values)
 
 
 def _device_named(data: Mapping[str, Any], wanted: tuple[str, ...]) -> bool:
@@ -125,7 +169,7 @@ class SigningKey(NamedTuple):
 class Secrets:
     """What an endpoint shares with its receiver; kept sealed, never shown again."""
 
-    #: The present key first.
+    #: The present key first. None at all: they could not be opened (`CLOSED`).
     signing: tuple[SigningKey, ...]
     auth_token: str | None = None
     security_key: str | None = None
@@ -133,6 +177,10 @@ class Secrets:
     def live(self, now: int) -> tuple[str, ...]:
         """Give the secrets that sign at a moment, the present one first."""
         return tuple(key.text for key in self.signing if key.until is None or now < key.until)
+
+
+#: Of an endpoint that is only looked at, where its master key is missing or another one.
+CLOSED: Final = Secrets(())
 
 
 @dataclass(frozen=True, slots=True)

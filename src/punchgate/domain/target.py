@@ -150,6 +150,16 @@ def read(url: str, rules: Rules) -> Target:
     return Target(scheme, host, port, (match["path"] or "/") + (match["query"] or ""))
 
 
+def shown(url: str) -> str:
+    """Give an address as it may be shown: what its query says, often a secret, is left out.
+
+    Of `https://a.example/in?token=s3cret&x` it is `https://a.example/in?token=…&…`. A fragment goes
+    nowhere, so it is not shown either; a user name or a password is in no address (`read`).
+    """
+    head, mark, query = url.partition("#")[0].partition("?")
+    return head + mark + "&".join(map(_named, query.split("&"))) if query else head
+
+
 def is_allowed(address: Address, rules: Rules) -> bool:
     """Say whether an address may be connected to: public, or in a network that was allowed.
 
@@ -194,6 +204,11 @@ def with_query(target: Target, pairs: Iterable[tuple[str, str]]) -> Target:
     ]
     parts = [*kept, *(f"{_encode(name)}={_encode(text)}" for name, text in added)]
     return target._replace(path_query=f"{path}?{'&'.join(parts)}")
+
+
+def _named(part: str) -> str:
+    name, mark, _ = part.partition("=")
+    return f"{name}=…" if mark else "…"
 
 
 def _refuse_characters(url: str) -> None:

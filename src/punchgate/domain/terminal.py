@@ -4,6 +4,7 @@ Where it stands, how it is treated, and what its last readings said. How it is t
 `protocols/zk` and `engines/terminals.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -65,6 +66,17 @@ class Known:
     #: Its clock against ours, in seconds; positive is ahead.
     clock_skew_s: int | None = None
     options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the bytes of one row of a log do not say: how it is laid out, and who a number is."""
+
+    #: As in `Known`; None is unknown.
+    layout: str | None = None
+    order16: Order16 = "method_state"
+    #: From the terminal's own number of somebody to the user code, as it said last.
+    codes: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

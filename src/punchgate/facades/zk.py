@@ -7,7 +7,8 @@ taken, the gap between frames, and the news to those who listen. Nothing is stor
 Rules of a session, in its order:
 
 1. A peer of an allowed network needs no key. Any other needs the key, and where there is none is
-   hung up on.
+   hung up on. Until it has said the key it is a stranger: strangers have half of the places, and
+   twenty seconds in all. One address has a quarter of the places.
 2. Whoever is let in gets a snapshot, taken then and kept to the end.
 3. Requests are answered one after the other, each frame a write of its own, with a gap behind it.
 4. News go out between answers, to those who asked for events.
@@ -54,11 +55,15 @@ Note = Callable[[Snapshot], Awaitable[object]]
 
 #: Sessions at a time; each holds a snapshot of 4 MB for 100,000 punches.
 SESSIONS_MAX: Final = 32
+#: So that nobody who calls often keeps the others out.
+PER_PEER_MAX: Final = SESSIONS_MAX // 4
+#: So that whoever needs no key always finds a place.
+STRANGERS_MAX: Final = SESSIONS_MAX // 2
 #: Snapshots that are read at once: reports need threads too.
 _READS_MAX: Final = 2
 #: A client that is let in may say nothing for so long, unless it listens for events.
 IDLE_S: Final = 300.0
-#: A stranger may not keep a place for as long.
+#: A peer is let in within so long, whatever it says meanwhile.
 STRANGER_S: Final = 20.0
 #: A client that takes nothing for so long has gone.
 _WRITE_S: Final = 30.0
@@ -105,14 +110,19 @@ class Facade:
         self.around = around
         self._reads = asyncio.Semaphore(_READS_MAX)
         self._wrong_keys = Buckets(_WRONG_KEYS)
+        #: Sessions that need the key and have not said it.
+        self.strangers: set[_Session] = set()
 
     async def talk(self, line: PacketLine) -> None:
         """Have one session, from the first frame to the last."""
         key = self._key_for(line.peer)
         if key is None or self._wrong_keys.is_spent(line.peer, self.around.monotonic()):
             return
+        session = _Session(self, line, key)
         try:
-            await _Session(self, line, key).run()
+            if key:
+                self._receive(session)
+            await session.run()
         except* (Lost, Silent, ProtocolError):
             # The peer's doing, and the end of its session alone.
             pass
@@ -122,6 +132,8 @@ class Facade:
                 telemetry.say("facade.failed", "error", slug=slug)
         except* Exception as errors:  # noqa: BLE001 (the edge: one session ends, one line says why)
             telemetry.failed("zk_facade", secrets.token_hex(8), errors)
+        finally:
+            self.strangers.discard(session)
 
     async def take(self) -> Snapshot:
         """Take a snapshot of the scope as it is now.
@@ -151,6 +163,11 @@ class Facade:
         if not self._wrong_keys.take(peer, self.around.monotonic()):
             raise Lost("too many wrong keys")
 
+    def _receive(self, stranger: "_Session") -> None:
+        if len(self.strangers) >= STRANGERS_MAX:
+            raise Lost("too many strangers")
+        self.strangers.add(stranger)
+
     def _key_for(self, peer: str) -> int | None:
         """Give the key that a peer needs: 0 for none, None for a peer that may not come in."""
         if is_allowed(peer, self.settings.allow):
@@ -169,12 +186,23 @@ class _Session:
         # Held for a whole answer: clients that read a table are not told news inside it.
         self._turn = asyncio.Lock()
         self._listens = asyncio.Event()
+        self._welcome = asyncio.timeout(facade.settings.stranger_s)
 
     async def run(self) -> None:
         """Answer until the client leaves.
 
-        Errors:  a group of what the line, the codec and the store raise.
+        Errors:  Lost where it was not let in in time; a group of what the line, the codec and the
+                 store raise.
         """
+        try:
+            async with self._welcome:
+                await self._converse()
+        except TimeoutError:
+            if self._welcome.expired():
+                raise Lost("a stranger for too long") from None
+            raise
+
+    async def _converse(self) -> None:
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._tell_news())
             try:
@@ -197,11 +225,9 @@ class _Session:
                 self._listens.set()
 
     async def _hear(self) -> Packet | None:
-        settings = self._facade.settings
         while True:
-            within_s = settings.idle_s if self._terminal.is_open else settings.stranger_s
             try:
-                return await self._line.hear(within_s=within_s)
+                return await self._line.hear(within_s=self._facade.settings.idle_s)
             except Silent:
                 # Nobody punched, and that is all there is to say.
                 if not self._terminal.is_listening:
@@ -210,6 +236,8 @@ class _Session:
     async def _let_in(self, answers: list[Packet], group: asyncio.TaskGroup) -> list[Packet]:
         """Take the snapshot of a client that was let in just now, before it hears of it."""
         if self._terminal.is_open and self._memory.snapshot is None:
+            self._welcome.reschedule(None)
+            self._facade.strangers.discard(self)
             snapshot = await self._facade.take()
             self._memory.hold(snapshot)
             group.create_task(_noted(self._facade.around.note, snapshot))
@@ -265,6 +293,7 @@ async def listening(address: tuple[str, int], facade: Facade) -> AsyncIterator[L
         write_s=_WRITE_S,
         frame_gap_s=settings.frame_gap_s,
         lines_max=SESSIONS_MAX,
+        lines_per_peer=PER_PEER_MAX,
     )
     listener = await stream.listen(
         address, facade.talk, TcpCodec, pause=facade.around.pause, limits=limits

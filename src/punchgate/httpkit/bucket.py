@@ -26,6 +26,14 @@ class Policy:
         """Write the value of `RateLimit-Policy`."""
         return f'"{self.name}";q={self.quota};w={self.window_s}'
 
+    def left(self, count: int, *, full_in_s: int) -> str:
+        """Write the value of `RateLimit`: what is left, and the seconds until it is full."""
+        return f'"{self.name}";r={count};t={full_in_s}'
+
+    def headers(self, left: str) -> tuple[tuple[bytes, bytes], ...]:
+        """Give both headers of an answer; `left` as of `left`."""
+        return ((b"ratelimit-policy", self.describe().encode()), (b"ratelimit", left.encode()))
+
 
 class Buckets:
     """One bucket per key under one policy.
@@ -62,7 +70,11 @@ class Buckets:
         full_in_s = self._full_in_s(key, now)
         left = min(int((self._longest_s - full_in_s) / self._token_s), self.policy.quota)
         full_in = ceil(full_in_s - _SLACK_S) if full_in_s else 0
-        return f'"{self.policy.name}";r={left};t={full_in}'
+        return self.policy.left(left, full_in_s=full_in)
+
+    def headers(self, key: str, now: float) -> tuple[tuple[bytes, bytes], ...]:
+        """Give the headers that tell a key of its limit."""
+        return self.policy.headers(self.describe(key, now))
 
     def wait_s(self, key: str, now: float) -> int:
         """Say after how many whole seconds there is a token again, at least 1."""

@@ -11,6 +11,8 @@ import msgspec
 from punchgate.httpkit.answers import Headers
 
 JSON: Final = "application/json"
+#: What every 500 carries; the tables of refusals have it without, because each id is new.
+REQUEST_ID: Final[Headers] = ((b"request-id", b""),)
 #: Headers that say more than a sentence of HTTP does, and whose absence a client would notice.
 _SENTENCES: Final[Mapping[str, str]] = {
     "Allow": "The methods that are allowed.",
@@ -40,6 +42,27 @@ def schemas(contract: str, types: Iterable[type[msgspec.Struct]]) -> dict[str, A
         # The rest of a docstring is for readers of the source.
         schema["description"] = schema["description"].partition("\n")[0]
     return {f"{contract}.{name}": schema for name, schema in found.items()}
+
+
+def api_key(description: str) -> dict[str, Any]:
+    """Describe a key in `X-API-Key`."""
+    return {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": description}
+
+
+def parameters(fields: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    """Describe the parameters of a query by the struct that they are read into."""
+    _, found = msgspec.json.schema_components([fields])
+    described = found[fields.__name__]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "description": schema.pop("description"),
+            "required": name in described["required"],
+            "schema": schema,
+        }
+        for name, schema in described["properties"].items()
+    ]
 
 
 def header(description: str, values: Iterable[str] = ()) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class DatagramLine(Generic[In, Out]):
         self._limits = limits
         self._pause = pause
         self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._events: deque[In] = deque()
         self._heard = 0
@@ -95,8 +96,10 @@ class DatagramLine(Generic[In, Out]):
 
     def take(self, data: bytes) -> None:
         """Keep a datagram until it is heard; drop it when too many wait."""
-        if len(self._waiting) < self._limits.waiting_max:
+        limits, size = self._limits, self._waiting_bytes + len(data)
+        if len(self._waiting) < limits.waiting_max and size <= limits.waiting_bytes:
             self._waiting.append(data)
+            self._waiting_bytes = size
             self._arrived.set()
 
     def fail(self, trouble: Exception) -> None:
@@ -108,7 +111,9 @@ class DatagramLine(Generic[In, Out]):
         await self._arrived.wait()
         try:
             while self._waiting:
-                self._codec.feed(self._waiting.popleft())
+                data = self._waiting.popleft()
+                self._waiting_bytes -= len(data)
+                self._codec.feed(data)
                 for event in self._codec.events():
                     self._events.append(event)
         except ProtocolError as error:
@@ -177,7 +182,7 @@ class Listener(Generic[In, Out]):
         self._limits = limits
         self._pause = pause
         self._lines: dict[_Address, DatagramLine[In, Out]] = {}
-        self.talks = Talks(limits.lines_max)
+        self.talks = Talks(limits)
         # An error of a shared socket says nothing about which peer is gone: each has its deadline.
         self.socket = _Socket(self._arrived, lambda _: None)
 
@@ -193,7 +198,7 @@ class Listener(Generic[In, Out]):
 
     def _arrived(self, data: bytes, sender: _Address) -> None:
         line = self._lines.get(sender)
-        if line is None and self.talks.has_room:
+        if line is None and self.talks.has_room(sender[0]):
             line = DatagramLine(self.socket, sender, self._codec(), self._limits, self._pause)
             line.ended = functools.partial(self._forget, sender, line)
             self._lines[sender] = line

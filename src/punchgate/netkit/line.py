@@ -32,10 +32,12 @@ class Limits:
     close_s: float = 1.0
     read_bytes: int = 65_536
     frame_gap_s: float = 0.0
-    #: Conversations at a time on one port; one more is not taken.
+    #: Conversations at a time on one port, and of them with one address; one more is not taken.
     lines_max: int = 200
+    lines_per_peer: int = 200
     #: Datagrams of one peer that nobody has heard yet; more are dropped, as UDP may.
     waiting_max: int = 1_000
+    waiting_bytes: int = 1_048_576
 
 
 class Line(Protocol[In_co, Out_contra]):

@@ -10,7 +10,6 @@ The promises of a line stand in `line.py`.
 import asyncio
 import socket
 import struct
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
@@ -26,6 +25,10 @@ Out = TypeVar("Out")
 
 # On, with no time to linger: closing throws away what is unsent and resets the connection.
 _RESET: Final = struct.pack("ii", 1, 0)
+#: A peer that lost its power is as quiet as one that only listens: the kernel asks it after a
+#: minute, and gives the connection up after another. Linux's names; a system without them has its
+#: own intervals.
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
 class StreamLine(Generic[In, Out]):
@@ -42,14 +45,14 @@ class StreamLine(Generic[In, Out]):
         self._codec = codec
         self._limits = limits
         self._pause = pause
-        self._events: deque[In] = deque()
+        # Frames are taken apart as they are heard: thousands of them may have come in one read.
+        self._events: Iterator[In] = iter(())
         self._heard = 0
         self._broken: ProtocolError | None = None
         self._has_ended = False
         # Held for the write and the gap after it: a second speaker's frame keeps its distance too.
         self._turn = asyncio.Lock()
-        connection = self._writer.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _set_options(self._writer.get_extra_info("socket"))
 
     @property
     def peer(self) -> str:
@@ -59,20 +62,16 @@ class StreamLine(Generic[In, Out]):
 
     async def hear(self, *, within_s: float | None = None) -> In | None:
         """Give the next event, or None."""
+        self._heard += 1
+        if not self._heard % IN_A_ROW:
+            await self._pause(0)
         try:
             async with asyncio.timeout(self._limits.idle_s if within_s is None else within_s):
-                while not self._events and self._broken is None and not self._has_ended:
+                while (event := self._next()) is None and not self._has_ended:
                     await self._read()
         except TimeoutError:
             raise Silent("nothing was said in time") from None
-        if self._events:
-            self._heard += 1
-            if not self._heard % IN_A_ROW:
-                await self._pause(0)
-            return self._events.popleft()
-        if self._broken is not None:
-            raise self._broken
-        return None
+        return event
 
     async def say(self, message: Out) -> None:
         """Send one message as one write."""
@@ -99,22 +98,29 @@ class StreamLine(Generic[In, Out]):
             self._writer.transport.abort()
 
     def reset(self) -> None:
-        """End the connection with a reset."""
-        connection = self._writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        """End the connection with a reset; one that is ending is only cut short."""
+        if not self._writer.is_closing():
+            # Else the socket may be gone, and its number another connection's.
+            connection = self._writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._writer.transport.abort()
 
     async def _read(self) -> None:
         with _loss():
             data = await self._reader.read(self._limits.read_bytes)
+        self._codec.feed(data)
+        self._events = self._codec.events()
+        self._has_ended = not data
+
+    def _next(self) -> In | None:
+        """Give an event of what was read; ProtocolError, also every later time."""
+        if self._broken is not None:
+            raise self._broken
         try:
-            self._codec.feed(data)
-            # One at a time: events before a broken frame are kept when the codec raises.
-            for event in self._codec.events():
-                self._events.append(event)
+            return next(self._events, None)
         except ProtocolError as error:
             self._broken = error
-        self._has_ended = not data
+            raise
 
 
 class Listener:
@@ -151,11 +157,12 @@ async def listen(
     Errors:  OSError when the address cannot be had.
     """
     bounds = limits or Limits()
-    talks = Talks(bounds.lines_max)
+    talks = Talks(bounds)
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if talks.has_room:
-            talks.begin(talk, StreamLine((reader, writer), codec(), bounds, pause))
+        line = StreamLine((reader, writer), codec(), bounds, pause)
+        if talks.has_room(line.peer):
+            talks.begin(talk, line)
         else:
             writer.close()
 
@@ -186,6 +193,15 @@ async def dial(
     except OSError as error:
         raise Unreachable(f"{host}:{port}: {error.strerror or error}") from error
     return StreamLine(streams, codec, bounds, pause)
+
+
+def _set_options(connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 @contextmanager

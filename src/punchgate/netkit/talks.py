@@ -4,11 +4,13 @@ It does not know what carries them.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from punchgate.netkit.error import Lost, Silent
-from punchgate.netkit.line import Line
+from punchgate.netkit.line import Limits, Line
 from punchgate.wire.error import ProtocolError
 
 AnyLine = TypeVar("AnyLine", bound=Line[Any, Any])
@@ -17,23 +19,26 @@ AnyLine = TypeVar("AnyLine", bound=Line[Any, Any])
 class Talks:
     """Conversations that are going on, each in a task of its own."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.lines_max
+        self._limit_per_peer = limits.lines_per_peer
         self._running: set[asyncio.Task[None]] = set()
+        #: How many of them are with an address; one that has none is not in it.
+        self._with: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._running)
 
-    @property
-    def has_room(self) -> bool:
-        """Say whether one more conversation may begin."""
-        return len(self._running) < self._limit
+    def has_room(self, peer: str) -> bool:
+        """Say whether one more conversation may begin, with this address."""
+        return len(self._running) < self._limit and self._with[peer] < self._limit_per_peer
 
     def begin(self, talk: Callable[[AnyLine], Awaitable[None]], line: AnyLine) -> None:
         """Begin a conversation; its line is closed at its end, whatever happened."""
         task = asyncio.get_running_loop().create_task(_converse(talk, line))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._with[line.peer] += 1
+        task.add_done_callback(partial(self._end, line.peer))
 
     async def ended(self) -> None:
         """Wait until no conversation is going on."""
@@ -47,6 +52,12 @@ class Talks:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=within_s)
+
+    def _end(self, peer: str, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._with[peer] -= 1
+        if not self._with[peer]:
+            del self._with[peer]
 
 
 async def _converse(talk: Callable[[AnyLine], Awaitable[None]], line: AnyLine) -> None:

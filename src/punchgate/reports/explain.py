@@ -1,4 +1,4 @@
-"""One punch from its raw bytes to the day and the log: every step, with the reason for it.
+"""One punch from its raw bytes to its endpoints: every step, with the reason for it.
 
 Everything shown is read from the store or derived again from what is there; nothing is guessed.
 """
@@ -13,9 +13,11 @@ from typing import Any, Final
 from punchgate.domain import codes, event, localtime, punch
 from punchgate.domain.account import Account
 from punchgate.domain.error import NotFound
+from punchgate.domain.event import Entry
 from punchgate.domain.ids import PersonNo, PunchId
 from punchgate.domain.punch import Punch
 from punchgate.domain.workday import Activity
+from punchgate.reports import explain_deliveries
 from punchgate.store import events, people, punches, quarantine, workdays
 from punchgate.store.database import Connection, Database
 from punchgate.store.workdays import Key
@@ -89,7 +91,10 @@ def _explain(account: Account, punch_id: PunchId, tx: Connection) -> Story:
         }
         steps.append(Step("quarantine", values, "It was held first, and an operator released it."))
     steps.append(_workday(tx, found))
-    steps.append(_event(tx, found))
+    entry = events.find(tx, found.account, f"evt_{found.punch_id}")
+    steps.append(_event(entry))
+    if entry is not None:
+        steps += _deliveries(tx, found, entry)
     return Story(punch_id, tuple(steps))
 
 
@@ -189,8 +194,7 @@ def _why_this_day(activity: Activity, *, is_own: bool) -> str:
     return f"Counted on {day}."
 
 
-def _event(tx: Connection, found: Punch) -> Step:
-    entry = events.find(tx, found.account, f"evt_{found.punch_id}")
+def _event(entry: Entry | None) -> Step:
     if entry is None:
         return Step("event", {}, "There is no entry in the log; `punchgate doctor` should look.")
     values = {
@@ -200,6 +204,14 @@ def _event(tx: Connection, found: Punch) -> Step:
         "data": json.loads(entry.body),
     }
     return Step("event", values, "Written in the same transaction as the punch.")
+
+
+def _deliveries(tx: Connection, found: Punch, entry: Entry) -> list[Step]:
+    """Give a step for each endpoint."""
+    told = explain_deliveries.tell(tx, found.account, entry)
+    if not told:
+        return [Step("delivery", {}, "There is no endpoint, so nobody is told.")]
+    return [Step("delivery", values, reason) for values, reason in told]
 
 
 def _flag_reasons(found: Punch, reasons: Mapping[str, str]) -> list[str]:

@@ -29,7 +29,10 @@ class PortsTaken(OSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """What the terminals of a fleet are like; each has a seed and a serial of its own."""
+    """What the terminals of a fleet are like; each has a seed and a serial of its own.
+
+    A serial that is given is the first one's, and the others count from there: `X`, `X-2`, `X-3`.
+    """
 
     contents: Contents
     nature: Nature
@@ -47,10 +50,11 @@ class Fleet:
         return Limits(idle_s=_IDLE_S, write_s=_WRITE_S, frame_gap_s=self.frame_gap_s)
 
     def _terminal(self, number: int) -> VirtualTerminal:
+        given = self.contents.serial
         contents = replace(
             self.contents,
             seed=self.contents.seed + number,
-            serial=f"{self.contents.serial}{number + 1:04}",
+            serial=f"{given}-{number + 1}" if given and number else given,
         )
         memory = VirtualMemory(contents, self.clock, skew=self.skew)
         return VirtualTerminal(memory, replace(self.nature, seed=self.nature.seed + number))
@@ -73,6 +77,7 @@ async def listening(
             opened = await _open(terminal, (host, port), limits, terminal.nature.pause)
             for listener in opened:
                 stack.push_async_callback(listener.close)
+            terminal.memory.stand_at(opened[0].port)
             ports.append(opened[0].port)
         yield ports
 

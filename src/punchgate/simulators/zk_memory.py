@@ -54,7 +54,8 @@ class Contents:
     layout: LayoutName = "40"
     last: date
     seed: int = 1
-    serial: str = "VT4370"
+    #: Empty is one of its seed, and of its port once it stands there.
+    serial: str = ""
     faults: Faults = field(default_factory=Faults)
 
 
@@ -89,14 +90,16 @@ class VirtualMemory:
         self.operations: list[Operation] = zk_people.invent_operations(
             self.templates, contents.last
         )
-        self.options = zk_settings.options(contents.serial, seed=contents.seed, faults=faults)
+        #: Two terminals of one seed stand on two ports, and one gateway may call both.
+        self._is_named = bool(contents.serial)
+        self.serial = contents.serial or f"VT-{contents.seed}"
+        self.options = zk_settings.options(self.serial, seed=contents.seed, faults=faults)
         self.settings: MutableMapping[tuple[int, int], bytes] = {}
         #: What it was told, the newest last.
         self.orders: deque[Change] = deque(maxlen=_ORDERS_KEPT)
         self.skew = skew
         self.activity = 0
         self.seed = contents.seed
-        self.serial = contents.serial
         self._layout = _layout(contents)
         self._codes = zk_people.Codes(self.people, contents.layout, faults)
         self._clock = clock
@@ -172,6 +175,11 @@ class VirtualMemory:
         return zk_settings.answer(command, number, self.settings.get((command, number)))
 
     # -- what happens at it -----------------------------------------------------------------------
+
+    def stand_at(self, port: int) -> None:
+        """Take the place into the serial, unless one was given."""
+        if not self._is_named:
+            self.serial = self.options["~SerialNumber"] = f"VT{port}-{self.seed}"
 
     def punch(self) -> Punched:
         """Let the next person punch, and give the row that was kept."""

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     Connection,
     Dialect,
+    Row,
     delete,
     func,
     insert,
@@ -26,6 +27,9 @@ from punchgate.domain.event import Position
 from punchgate.domain.ids import AccountNo, EndpointId
 from punchgate.store import leases, problems, schema
 from punchgate.store.database import slices
+
+#: The one key of an endpoint that gets everything in strict order.
+ALL: Final = "*"
 
 _ENDPOINT: Final = schema.endpoint
 _PARKED: Final = schema.parked
@@ -98,7 +102,8 @@ def settle(
 ) -> bool:
     """Write what was learned, all of it or, for a holder whose lease has gone on, nothing.
 
-    What an operator should know becomes a problem here: a failing endpoint, a dead letter.
+    What an operator should know becomes a problem here: a failing endpoint, a dead letter, a key
+    that waits for somebody, an event that a format could not render.
 
     Concurrency: False when the epoch is another one by now.
     """
@@ -116,6 +121,10 @@ def settle(
     subject = f"endpoint:{endpoint_id}"
     for item in learned.buried:
         problems.raise_(tx, account, "dead_letters", subject=subject, detail=item.reason, now=now)
+    unsent = next((item for item in learned.tried if item.outcome == "unsent"), None)
+    if unsent is not None:
+        detail = f"The format could not render {unsent.event_id} ({unsent.error})."
+        problems.raise_(tx, account, "render_failed", subject=subject, detail=detail, now=now)
     if any(item.due_at is None for item in learned.parked):
         detail = "What was refused to the end of the schedule waits for you: resume the endpoint."
         problems.raise_(tx, account, "keys_held", subject=subject, detail=detail, now=now)
@@ -130,19 +139,15 @@ def list_parked(tx: Connection, account: AccountNo, endpoint_id: EndpointId) -> 
     rows = tx.execute(
         select(_PARKED).where(_PARKED.c.account == account, _PARKED.c.endpoint_id == endpoint_id)
     )
-    return [
-        Parked(
-            row.key,
-            Position(row.generation, row.tx, row.seq, row.at),
-            row.attempt,
-            row.first_failed_at,
-            row.due_at,
-            row.reason,
-            row.last_status,
-            row.last_error,
-        )
-        for row in rows
-    ]
+    return [_parked(row) for row in rows]
+
+
+def find_parked(tx: Connection, account: AccountNo, key: str) -> dict[EndpointId, Parked]:
+    """Find a key where it waits, at endpoints in strict order as part of everything."""
+    rows = tx.execute(
+        select(_PARKED).where(_PARKED.c.account == account, _PARKED.c.key.in_((key, ALL)))
+    )
+    return {EndpointId(row.endpoint_id): _parked(row) for row in rows}
 
 
 def release_held(tx: Connection, account: AccountNo, endpoint_id: EndpointId, now: int) -> int:
@@ -156,7 +161,8 @@ def release_held(tx: Connection, account: AccountNo, endpoint_id: EndpointId, no
     waiting = update(_PARKED).where(*of_endpoint, _PARKED.c.due_at > now)
     released += tx.execute(waiting.values(due_at=now)).rowcount
     subject = f"endpoint:{endpoint_id}"
-    problems.clear(tx, account, "keys_held", subject=subject, now=now)
+    for kind in ("keys_held", "render_failed"):
+        problems.clear(tx, account, kind, subject=subject, now=now)
     return released
 
 
@@ -198,6 +204,19 @@ def _note_attempt(dialect: Dialect) -> str:
     """
     columns = ["account", "endpoint_id", *Tried._fields]
     return str(insert(_ATTEMPT).values(dict.fromkeys(columns)).inline().compile(dialect=dialect))
+
+
+def _parked(row: Row[Any]) -> Parked:
+    return Parked(
+        row.key,
+        Position(row.generation, row.tx, row.seq, row.at),
+        row.attempt,
+        row.first_failed_at,
+        row.due_at,
+        row.reason,
+        row.last_status,
+        row.last_error,
+    )
 
 
 def _columns(position: Position) -> dict[str, int]:

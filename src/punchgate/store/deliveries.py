@@ -5,10 +5,12 @@ Reading only; what is written while delivering is `cursors.py`.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, func, select, true, tuple_
 
+from punchgate.domain.endpoint import Filter
 from punchgate.domain.event import Position
 from punchgate.domain.ids import AccountNo, EndpointId
 from punchgate.store import schema
@@ -18,8 +20,10 @@ _DEAD: Final = schema.dead
 _EVENT: Final = schema.event
 _PARKED: Final = schema.parked
 
-#: Entries behind a cursor that are counted; a longer queue is told as "at least".
+#: Entries behind a cursor that are looked at; what is wanted of a longer queue is told as "at
+#: least". Fewer where a filter has to read each of them: a list of endpoints should not take long.
 MOST_LAG: Final = 100_000
+MOST_READ: Final = 10_000
 #: The attempts that a pace is computed from: the latest ones.
 _SAMPLE: Final = 1_000
 _ACCEPTED: Final = "accepted"
@@ -67,6 +71,30 @@ class Dead:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events an endpoint gets: by its filter, and by the types that its format has."""
+
+    filter: Filter
+    #: Empty: all.
+    types: frozenset[str] = frozenset()
+
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """The types that both let through; None: all."""
+        events = frozenset(self.filter.events)
+        if events and self.types:
+            return events & self.types
+        return events or self.types or None
+
+
+class _Lag(NamedTuple):
+    events: int
+    oldest_at: int | None
+    #: Whether the log was looked through to its end.
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where an endpoint stands in its account's log.
 
@@ -74,8 +102,9 @@ class Standing:
              `oldest_at` and `oldest_parked_at` are milliseconds.
     """
 
-    #: Entries of the log behind the cursor, wanted or not, up to `MOST_LAG`.
+    #: Events behind the cursor that it wants; at least so many where that is not the whole.
     lag: int
+    is_lag_whole: bool
     #: When the first of them was received.
     oldest_at: int | None
     parked: int
@@ -178,7 +207,7 @@ def first_dead(tx: Connection, account: AccountNo, endpoint_id: EndpointId) -> P
 
 
 def standing(
-    tx: Connection, account: AccountNo, endpoint_id: EndpointId, cursor: Position
+    tx: Connection, account: AccountNo, endpoint_id: EndpointId, cursor: Position, wanted: Wanted
 ) -> Standing:
     """Sum up how an endpoint stands; `cursor` is one of the present generation."""
     parked, oldest_parked_at = tx.execute(
@@ -187,27 +216,50 @@ def standing(
         )
     ).one()
     dead = tx.execute(select(func.count()).where(*_of(_DEAD, account, endpoint_id))).scalar_one()
-    lag, oldest_at = _behind(tx, account, cursor)
-    return Standing(lag, oldest_at, parked, oldest_parked_at, dead, _pace(tx, account, endpoint_id))
+    lag = _lag(tx, _behind(tx, account, cursor), wanted)
+    return Standing(
+        lag.events,
+        lag.is_whole,
+        lag.oldest_at,
+        parked,
+        oldest_parked_at,
+        dead,
+        _pace(tx, account, endpoint_id),
+    )
 
 
-def _behind(tx: Connection, account: AccountNo, cursor: Position) -> tuple[int, int | None]:
+def _behind(tx: Connection, account: AccountNo, cursor: Position) -> Select[Any]:
+    """Ask for the entries behind a cursor, in their order."""
     place: ColumnElement[bool] = _EVENT.c.seq > cursor.seq
     order: tuple[ColumnElement[int], ...] = (_EVENT.c.seq,)
     if tx.dialect.name != "sqlite":
         order = (_EVENT.c.tx, _EVENT.c.seq)
         place = tuple_(*order) > tuple_(cursor.tx, cursor.seq)
-    waiting = (
-        select(_EVENT.c.received_at)
-        .where(_EVENT.c.account == account, place)
-        .order_by(*order)
-        .limit(MOST_LAG)
-        .subquery()
-    )
-    lag, oldest_at = tx.execute(
-        select(func.count(), func.min(waiting.c.received_at)).select_from(waiting)
+    columns = (_EVENT.c.received_at, _EVENT.c.type, _EVENT.c.body)
+    return select(*columns).where(_EVENT.c.account == account, place).order_by(*order)
+
+
+def _lag(tx: Connection, behind: Select[Any], wanted: Wanted) -> _Lag:
+    kinds = wanted.kinds
+    if wanted.filter.needs_data:
+        times, looked_at = [], 0
+        for row in tx.execute(behind.limit(MOST_READ)):
+            looked_at += 1
+            if (kinds is None or row.type in kinds) and wanted.filter.passes(
+                row.type, msgspec.json.decode(row.body)
+            ):
+                times.append(row.received_at)
+        return _Lag(len(times), min(times, default=None), looked_at < MOST_READ)
+    part = behind.with_only_columns(_EVENT.c.received_at, _EVENT.c.type).limit(MOST_LAG).subquery()
+    passes = true() if kinds is None else part.c.type.in_(kinds)
+    looked_at, events, oldest_at = tx.execute(
+        select(
+            func.count(),
+            func.count().filter(passes),
+            func.min(part.c.received_at).filter(passes),
+        ).select_from(part)
     ).one()
-    return lag, oldest_at
+    return _Lag(events, oldest_at, looked_at < MOST_LAG)
 
 
 def _pace(tx: Connection, account: AccountNo, endpoint_id: EndpointId) -> float | None:

@@ -5,12 +5,13 @@ blob that was moved to another row does not open either. Who moves a cursor on w
 `cursors.py`; here it is set once, and passed on by an operator.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from punchgate.domain.endpoint import Endpoint, Filter, Health, Pace, Secrets
+from punchgate.domain.endpoint import CLOSED, Endpoint, Filter, Health, Pace, Secrets
 from punchgate.domain.error import PunchgateError
 from punchgate.domain.event import Position
 from punchgate.domain.ids import AccountNo, EndpointId
@@ -20,6 +21,7 @@ from punchgate.vault import Vault, VaultError
 _ENDPOINT: Final = schema.endpoint
 _CURSOR: Final = schema.cursor
 _PARKED: Final = schema.parked
+_DEAD: Final = schema.dead
 
 
 class SecretsClosed(PunchgateError):
@@ -56,23 +58,29 @@ def find(
     tx: Connection, account: AccountNo, endpoint_id: EndpointId, *, vault: Vault
 ) -> Endpoint | None:
     """Give an endpoint that is not removed; SecretsClosed when its secrets do not open."""
-    row = tx.execute(
-        select(_ENDPOINT).where(*_is(account, endpoint_id), _ENDPOINT.c.removed_at.is_(None))
-    ).one_or_none()
-    return None if row is None else _endpoint(row, vault)
+    row = _row(tx, account, endpoint_id)
+    return None if row is None else _endpoint(row, _open(row, vault))
+
+
+def look(
+    tx: Connection, account: AccountNo, endpoint_id: EndpointId, *, vault: Vault
+) -> Endpoint | None:
+    """Give an endpoint to look at: where its secrets do not open it has none (`CLOSED`)."""
+    row = _row(tx, account, endpoint_id)
+    return None if row is None else _seen(row, vault)
 
 
 def list_endpoints(
     tx: Connection, account: AccountNo, *, vault: Vault, limit: int
 ) -> list[Endpoint]:
-    """List the endpoints of an account in the order in which they were made."""
+    """List the endpoints of an account, to look at, in the order in which they were made."""
     rows = tx.execute(
         select(_ENDPOINT)
         .where(_ENDPOINT.c.account == account, _ENDPOINT.c.removed_at.is_(None))
         .order_by(_ENDPOINT.c.created_at, _ENDPOINT.c.endpoint_id)
         .limit(limit)
     )
-    return [_endpoint(row, vault) for row in rows]
+    return [_seen(row, vault) for row in rows]
 
 
 def list_ids(tx: Connection, account: AccountNo, *, limit: int) -> list[EndpointId]:
@@ -103,11 +111,14 @@ def set_health(tx: Connection, account: AccountNo, endpoint_id: EndpointId, heal
 
 
 def remove(tx: Connection, account: AccountNo, endpoint_id: EndpointId, now: int) -> None:
-    """Remove an endpoint: its secrets, its cursor and its parked keys are gone, its row stays."""
+    """Remove an endpoint with its secrets, its cursor and all that waits or was given up there.
+
+    Its row stays, because attempts name it for as long as they are kept.
+    """
     tx.execute(
         update(_ENDPOINT).where(*_is(account, endpoint_id)).values(removed_at=now, secrets=b"")
     )
-    for table in (_CURSOR, _PARKED):
+    for table in (_CURSOR, _PARKED, _DEAD):
         tx.execute(
             delete(table).where(table.c.account == account, table.c.endpoint_id == endpoint_id)
         )
@@ -139,8 +150,56 @@ def skip(tx: Connection, account: AccountNo, endpoint_id: EndpointId, to: Positi
     return dropped.rowcount
 
 
+def list_closed(tx: Connection, account: AccountNo, *, vault: Vault) -> list[SecretsClosed]:
+    """List what keeps the secrets of an account's endpoints closed, one error for each of them."""
+    rows = tx.execute(
+        select(_ENDPOINT).where(_ENDPOINT.c.account == account, _ENDPOINT.c.removed_at.is_(None))
+    )
+    closed: list[SecretsClosed] = []
+    for row in rows:
+        try:
+            _open(row, vault)
+        except SecretsClosed as error:
+            closed.append(error)
+    return closed
+
+
+def naming(
+    tx: Connection, account: AccountNo, person: Mapping[str, str]
+) -> list[tuple[EndpointId, Filter]]:
+    """List the endpoints whose filter names a person, given by field, each with one that does not.
+
+    Removed endpoints count as well.
+    """
+    found: list[tuple[EndpointId, Filter]] = []
+    for row in tx.execute(
+        select(_ENDPOINT.c.endpoint_id, _ENDPOINT.c.filter).where(_ENDPOINT.c.account == account)
+    ):
+        before = msgspec.json.decode(row.filter, type=Filter)
+        after = before.forget(person)
+        if after != before:
+            found.append((EndpointId(row.endpoint_id), after))
+    return found
+
+
+def forget(tx: Connection, account: AccountNo, person: Mapping[str, str]) -> None:
+    """Take a person out of the filters of an account; whoever delivers takes the new ones."""
+    for endpoint_id, after in naming(tx, account, person):
+        tx.execute(
+            update(_ENDPOINT)
+            .where(*_is(account, endpoint_id))
+            .values(filter=_text(after), version=_ENDPOINT.c.version + 1)
+        )
+
+
 def _is(account: AccountNo, endpoint_id: EndpointId) -> tuple[Any, ...]:
     return _ENDPOINT.c.account == account, _ENDPOINT.c.endpoint_id == endpoint_id
+
+
+def _row(tx: Connection, account: AccountNo, endpoint_id: EndpointId) -> Row[Any] | None:
+    return tx.execute(
+        select(_ENDPOINT).where(*_is(account, endpoint_id), _ENDPOINT.c.removed_at.is_(None))
+    ).one_or_none()
 
 
 def _settings(endpoint: Endpoint, vault: Vault) -> dict[str, Any]:
@@ -171,12 +230,22 @@ def _health(health: Health) -> dict[str, Any]:
     }
 
 
-def _endpoint(row: Row[Any], vault: Vault) -> Endpoint:
+def _seen(row: Row[Any], vault: Vault) -> Endpoint:
+    try:
+        return _endpoint(row, _open(row, vault))
+    except SecretsClosed:
+        return _endpoint(row, CLOSED)
+
+
+def _open(row: Row[Any], vault: Vault) -> Secrets:
     place = _place(row.account, row.endpoint_id)
     try:
-        secrets = msgspec.json.decode(vault.open(bytes(row.secrets), place), type=Secrets)
+        return msgspec.json.decode(vault.open(bytes(row.secrets), place), type=Secrets)
     except VaultError as error:
         raise SecretsClosed(f"{error} It is the secret of {row.endpoint_id}.") from error
+
+
+def _endpoint(row: Row[Any], secrets: Secrets) -> Endpoint:
     return Endpoint(
         account=AccountNo(row.account),
         id=EndpointId(row.endpoint_id),

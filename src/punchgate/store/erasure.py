@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from punchgate.domain import event_summary
-from punchgate.domain.ids import AccountNo, PersonNo, QuarantineId, UserCode
+from punchgate.domain.ids import AccountNo, DeviceId, PersonNo, QuarantineId, UserCode
 from punchgate.domain.person import Person
 from punchgate.domain.punch import Transport
 from punchgate.store import schema, terminal_users, workdays
@@ -30,12 +30,14 @@ _REMOVAL: Final = schema.removal
 #: Rows of one statement, so that neither its parameters nor its memory grow with the person's
 #: history.
 _SLICE: Final = 500
+_HELD: Final = ("quarantine_id", "device_id", "transport", "raw")
 
 
 class Held(NamedTuple):
     """The bytes of one quarantined item, and over what they came."""
 
     id: QuarantineId
+    device_id: DeviceId
     transport: Transport
     raw: bytes
 
@@ -86,13 +88,18 @@ def held(tx: Connection, account: AccountNo) -> Iterator[Held]:
     after = ""
     while True:
         rows = tx.execute(
-            select(_QUARANTINE.c.quarantine_id, _QUARANTINE.c.transport, _QUARANTINE.c.raw)
+            select(*(_QUARANTINE.c[name] for name in _HELD))
             .where(_QUARANTINE.c.account == account, _QUARANTINE.c.quarantine_id > after)
             .order_by(_QUARANTINE.c.quarantine_id)
             .limit(_SLICE)
         ).all()
         for row in rows:
-            yield Held(QuarantineId(row.quarantine_id), row.transport, bytes(row.raw))
+            yield Held(
+                QuarantineId(row.quarantine_id),
+                DeviceId(row.device_id),
+                row.transport,
+                bytes(row.raw),
+            )
         if len(rows) < _SLICE:
             return
         after = rows[-1].quarantine_id

@@ -63,6 +63,12 @@ def clear(tx: Connection, account: AccountNo, kind: str, *, subject: str, now: i
     return closed.rowcount == 1
 
 
+def is_open(tx: Connection, account: AccountNo, kind: str, *, subject: str) -> bool:
+    """Say whether a problem is open."""
+    found = tx.execute(select(_PROBLEM.c.no).where(*_open(account, kind, subject)))
+    return found.first() is not None
+
+
 def clear_all(tx: Connection, account: AccountNo, *, subject: str, now: int) -> None:
     """Close every problem of something that is gone."""
     tx.execute(

@@ -1,6 +1,7 @@
 """Replay jobs as rows: which part of the log, for which endpoint, and how far each has come."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -140,6 +141,31 @@ def cancel_all(tx: Connection, account: AccountNo, endpoint_id: EndpointId, now:
         )
         .values(state="cancelled", ended_at=now)
     )
+
+
+def naming(
+    tx: Connection, account: AccountNo, person: Mapping[str, str]
+) -> list[tuple[ReplayId, Selection]]:
+    """List the jobs that select a person, given by field, each with a selection that does not."""
+    found: list[tuple[ReplayId, Selection]] = []
+    for row in tx.execute(
+        select(_REPLAY.c.replay_id, _REPLAY.c.selection).where(_REPLAY.c.account == account)
+    ):
+        before = msgspec.json.decode(row.selection, type=Selection)
+        after = replace(before, filter=before.filter.forget(person))
+        if after != before:
+            found.append((ReplayId(row.replay_id), after))
+    return found
+
+
+def forget(tx: Connection, account: AccountNo, person: Mapping[str, str]) -> None:
+    """Take a person out of what the jobs of an account select, ended ones too."""
+    for replay_id, after in naming(tx, account, person):
+        tx.execute(
+            update(_REPLAY)
+            .where(*_is(account, replay_id))
+            .values(selection=msgspec.json.encode(after).decode())
+        )
 
 
 def _is(account: AccountNo, replay_id: ReplayId) -> tuple[Any, ...]:

@@ -8,10 +8,10 @@ the row. What is done in a conversation is `engines/terminals.py`.
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal_column, or_, select, update
 
 from punchgate.domain.ids import AccountNo, DeviceId
-from punchgate.domain.terminal import Known, Settings, Terminal, Watermark
+from punchgate.domain.terminal import Hints, Known, Settings, Terminal, Watermark
 from punchgate.store import schema, terminal_users
 from punchgate.store.endpoints import SecretsClosed
 from punchgate.vault import Vault, VaultError
@@ -49,6 +49,20 @@ def find(
     """Give a terminal; SecretsClosed when its comm key does not open."""
     row = tx.execute(select(_TERMINAL).where(*_is(account, device_id))).one_or_none()
     return None if row is None else _terminal(row, vault)
+
+
+def hints(tx: Connection, account: AccountNo, device_id: DeviceId) -> Hints:
+    """Give what is known of the rows of a device's log; nothing of one that is no terminal."""
+    row = tx.execute(
+        select(_TERMINAL.c.settings, _TERMINAL.c.known).where(*_is(account, device_id))
+    ).one_or_none()
+    if row is None:
+        return Hints()
+    settings = msgspec.json.decode(row.settings, type=Settings)
+    known = msgspec.json.decode(row.known, type=Known)
+    users = terminal_users.list_users(tx, account, device_id)
+    codes = {user.uid: user.user_code for user in users}
+    return Hints(known.layout, settings.order16, codes)
 
 
 def list_terminals(
@@ -137,18 +151,32 @@ def list_wanted(tx: Connection, owner: str) -> list[Whose]:
     return [(AccountNo(row.account), DeviceId(row.device_id)) for row in rows]
 
 
-def mark_disabled(tx: Connection, account: AccountNo, device_id: DeviceId, now: int) -> None:
-    """Write that we are about to disable a terminal; the first such moment stands."""
-    tx.execute(
+def mark_disabled(tx: Connection, account: AccountNo, device_id: DeviceId, now: int) -> bool:
+    """Write that we are about to disable a terminal; the first such moment stands.
+
+    False for a terminal that is gone: nothing would remember that it was disabled.
+    """
+    marked = tx.execute(
         update(_TERMINAL)
-        .where(*_is(account, device_id), _TERMINAL.c.disabled_at.is_(None))
-        .values(disabled_at=now)
+        .where(*_is(account, device_id))
+        .values(disabled_at=func.coalesce(_TERMINAL.c.disabled_at, now))
     )
+    return marked.rowcount == 1
 
 
 def mark_enabled(tx: Connection, account: AccountNo, device_id: DeviceId) -> None:
     """Write that a terminal was seen enabled again."""
     tx.execute(update(_TERMINAL).where(*_is(account, device_id)).values(disabled_at=None))
+
+
+def find_disabled(tx: Connection, account: AccountNo, device_id: DeviceId) -> str | None:
+    """Give where a terminal stands that we disabled and have not yet seen enabled again."""
+    row = tx.execute(
+        select(_TERMINAL.c.host, _TERMINAL.c.port).where(
+            *_is(account, device_id), _TERMINAL.c.disabled_at.is_not(None)
+        )
+    ).one_or_none()
+    return None if row is None else f"{row.host}:{row.port}"
 
 
 def list_disabled(tx: Connection, limit: int) -> list[tuple[AccountNo, DeviceId, bool]]:

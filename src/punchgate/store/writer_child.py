@@ -150,7 +150,7 @@ def _open(orders: Orders) -> Commit:
 
 
 def _settle_in() -> None:
-    # As in `app.run`: what is loaded stays, and a punch leaves no cycles behind.
+    # What is loaded stays, a punch leaves no cycles behind, and nobody is held up by a pass.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 

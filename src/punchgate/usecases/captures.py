@@ -12,6 +12,7 @@ import msgspec
 
 from punchgate.domain.error import Invalid
 from punchgate.domain.ids import SerialNumber
+from punchgate.domain.terminal import Hints
 from punchgate.usecases import punches
 from punchgate.usecases.context import Context
 from punchgate.wire.event import PunchesSeen
@@ -94,7 +95,7 @@ async def feed(
         if entry is None:
             tally.unknown.add(upload.serial)
             continue
-        items = [reader.read(raw) for raw in upload.items]
+        items = [reader.read(raw, Hints()) for raw in upload.items]
         for start in range(0, len(items), _SLICE):
             seen = PunchesSeen(items[start : start + _SLICE])
             receipts = await punches.record(context, entry, seen, transport="http", now=now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from punchgate.domain.punch import Transport
 from punchgate.domain.reach import Reach
 from punchgate.domain.target import Rules
+from punchgate.domain.terminal import Hints
 from punchgate.store.database import Database
 from punchgate.store.writer import Writer
 from punchgate.usecases.directory import Directory
@@ -20,7 +21,8 @@ class Reader:
     """How the kept bytes of one item are read again; `name` says which reader and its version."""
 
     name: str
-    read: Callable[[bytes], Reading | Unreadable]
+    #: What is known of the device's rows is given beside them; most bytes need none of it.
+    read: Callable[[bytes, Hints], Reading | Unreadable]
 
 
 @dataclass(frozen=True, slots=True)

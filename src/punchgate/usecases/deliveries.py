@@ -6,16 +6,16 @@ Reading only. Nothing here opens a secret.
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+from punchgate.domain.endpoint import Endpoint
 from punchgate.domain.ids import AccountNo, EndpointId
 from punchgate.store import deliveries, endpoints, events
 from punchgate.store.database import Connection
-from punchgate.store.deliveries import MOST_LAG, Dead, Parked, Standing, Tried
+from punchgate.store.deliveries import Dead, Parked, Standing, Tried, Wanted
 from punchgate.usecases.context import Context
 from punchgate.usecases.endpoints import ensure_in
 
 __all__ = [
     "MOST",
-    "MOST_LAG",
     "Dead",
     "Parked",
     "Standing",
@@ -72,16 +72,19 @@ async def list_dead(
     return await _of(context, account, endpoint_id, work)
 
 
-async def standing(context: Context, account: AccountNo, endpoint_id: EndpointId) -> Standing:
-    """Sum up where an endpoint stands in the log. NotFound."""
+async def standing(
+    context: Context, endpoint: Endpoint, *, types: frozenset[str] = frozenset()
+) -> Standing:
+    """Sum up where an endpoint stands in the log; `types` are those of its format. NotFound."""
+    account, wanted = endpoint.account, Wanted(endpoint.filter, types)
 
     def work(tx: Connection) -> Standing:
-        cursor = endpoints.cursor(tx, account, endpoint_id)
+        cursor = endpoints.cursor(tx, account, endpoint.id)
         assert cursor is not None  # noqa: S101 (`_of` has just found it in this transaction)
         place = events.resolve(tx, account, cursor)
-        return deliveries.standing(tx, account, endpoint_id, place)
+        return deliveries.standing(tx, account, endpoint.id, place, wanted)
 
-    return await _of(context, account, endpoint_id, work)
+    return await _of(context, account, endpoint.id, work)
 
 
 async def _of(

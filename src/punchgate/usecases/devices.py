@@ -36,6 +36,7 @@ __all__ = [
     "IdTaken",
     "Listed",
     "New",
+    "Removed",
     "Unclaimed",
     "add",
     "add_within",
@@ -43,6 +44,7 @@ __all__ = [
     "get",
     "list_devices",
     "list_unclaimed",
+    "note_left",
     "remove",
     "set_device",
     "set_within",
@@ -86,7 +88,10 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class New:
-    """A device to be added; an id and a token are made where none is given."""
+    """A device to be added; an id and a token are made where none is given.
+
+    A terminal is called and never calls: it has a token only where one is given.
+    """
 
     serial: str
     id: str | None = None
@@ -96,10 +101,18 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A device just added; `token` is its secret and is shown this once."""
+    """A device just added; `token` is its secret, shown this once; empty for one without."""
 
     device: Device
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A device just removed; a terminal may still be disabled at its `left_address`."""
+
+    device: Device
+    left_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +191,32 @@ async def set_device(
 
 async def remove(
     context: Context, account: AccountNo, device_id: DeviceId, *, actor: str, now: int
-) -> Device:
-    """Remove a device: its token is refused within a second, what it sent stays. NotFound else."""
+) -> Removed:
+    """Remove a device: its token is refused within a second, what it sent stays. NotFound else.
 
-    def work(tx: Connection) -> Device:
+    A terminal is removed by `terminal_moves.remove`, which enables it first where it has to.
+    """
+
+    def work(tx: Connection) -> Removed:
         before = _get(tx, account, device_id)
         after = replace(before, version=before.version + 1, token_hash=None)
         devices.remove(tx, account, after, now)
+        left_address = terminals.find_disabled(tx, account, device_id)
         if terminals.remove(tx, account, device_id):
             problems.clear_all(tx, account, subject=_subject(after), now=now)
         entry = Entry(now, actor, "device.remove", _subject(after), _facts(before))
         audit.note(tx, account, entry)
-        return after
+        if left_address is not None:
+            note_left(tx, after, left_address, actor=actor, now=now)
+        return Removed(after, left_address)
 
     return await context.writer.run(work)
+
+
+def note_left(tx: Connection, device: Device, left_address: str, *, actor: str, now: int) -> None:
+    """Leave in the audit that a terminal may still be disabled where we call it no more."""
+    entry = Entry(now, actor, "terminal.left", _subject(device), {"address": left_address})
+    audit.note(tx, device.account, entry)
 
 
 def apply(device: Device, changes: Changes) -> Device:
@@ -246,24 +271,25 @@ def slug(serial: str) -> DeviceId:
 
 def add_within(tx: Connection, account: AccountNo, new: New, *, actor: str, now: int) -> Added:
     """Add a device as `add`, in a transaction in which more is done."""
-    serial, token, digest = _identity(new)
+    _check_identity(new)
+    serial = SerialNumber(new.serial)
     other = devices.find_serial(tx, serial)
-    if other is not None and other.account == account:
-        raise AlreadyExists(f"The serial {serial} belongs to the device {other.id!r} already.")
     if other is not None:
-        raise AlreadyExists(f"The serial {serial} is taken by another account.")
+        # Of other accounts nothing is said, not even that it is one of them.
+        whose = f" by the device {other.id!r}" if other.account == account else ""
+        raise AlreadyExists(f"The serial {serial} is in use{whose} already.")
     device_id = DeviceId(new.id) if new.id is not None else None
     removed = devices.find_removed(tx, account, serial)
     if removed is not None and device_id in {None, removed.id}:
         device = replace(removed, is_suspended=False, version=removed.version + 1)
-        device = replace(apply(device, new.changes), token_hash=digest)
+        device, token = _with_token(apply(device, new.changes), new)
         _put(tx, removed, device)
     else:
         device_id = device_id or slug(serial)
         if devices.is_taken(tx, account, device_id):
             raise IdTaken(f"The id {device_id!r} is taken; give another one with `--id`.")
-        device = Device(account, device_id, serial, token_hash=digest)
-        device = apply(device, new.changes)
+        device = apply(Device(account, device_id, serial), new.changes)
+        device, token = _with_token(device, new)
         devices.add(tx, account, device, now)
     devices.forget_unclaimed(tx, serial)
     audit.note(tx, account, Entry(now, actor, "device.add", _subject(device), after=_facts(device)))
@@ -277,7 +303,7 @@ def _put(tx: Connection, before: Device, after: Device) -> None:
         workdays.mark_stale(tx, after.account, _FIRST_DAY, reason="policy_changed")
 
 
-def _identity(new: New) -> tuple[SerialNumber, str, bytes]:
+def _check_identity(new: New) -> None:
     if not is_serial(new.serial):
         raise Invalid(
             "A serial has 1 to 64 letters, digits, dots, underscores, colons and hyphens,"
@@ -288,12 +314,18 @@ def _identity(new: New) -> tuple[SerialNumber, str, bytes]:
             "A device id has 1 to 64 lower-case letters, digits, dots, underscores and hyphens,"
             " and begins with a letter or digit."
         )
-    if new.token is None:
-        minted = vault.mint("pgd")
-        return SerialNumber(new.serial), minted.text, minted.digest
-    if not vault.is_given_token(new.token):
+    if new.token is not None and not vault.is_given_token(new.token):
         raise Invalid("A token has 8 to 128 printable ASCII characters, no blanks around them.")
-    return SerialNumber(new.serial), new.token, vault.digest(new.token)
+
+
+def _with_token(device: Device, new: New) -> tuple[Device, str]:
+    """Give a device with its secret, and the secret; empty for one that never calls."""
+    if new.token is not None:
+        return replace(device, token_hash=vault.digest(new.token)), new.token
+    if device.engine == "zk":
+        return replace(device, token_hash=None), ""
+    minted = vault.mint("pgd")
+    return replace(device, token_hash=minted.digest), minted.text
 
 
 def _get(tx: Connection, account: AccountNo, device_id: DeviceId) -> Device:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
+from punchgate.domain import target
 from punchgate.domain.endpoint import (
     FIELD,
     FORMATS,
+    SCHEDULE_S,
     Condition,
     Endpoint,
     Filter,
@@ -47,7 +49,8 @@ _MASK: Final = "***"
 class Changes:
     """What to set on an endpoint. None leaves a value as it is.
 
-    An empty list excludes nothing any more, a rate of 0 is no limit, an empty secret takes it away.
+    An empty list excludes nothing any more, a rate of 0 is no limit, an empty schedule is the
+    default again, an empty secret takes it away.
     """
 
     address: str | None = None
@@ -94,12 +97,12 @@ def apply(endpoint: Endpoint, changes: Changes) -> Endpoint:
 def facts(endpoint: Endpoint) -> dict[str, Any]:
     """Give what is set on an endpoint, for the audit.
 
-    Secrets are masked, and whoever is named by a filter is only counted: the audit stays when a
-    person is erased.
+    Secrets are masked, those in the address too, and whoever is named by a filter is only counted:
+    the audit stays when a person is erased.
     """
     wanted, pace, secrets = endpoint.filter, endpoint.pace, endpoint.secrets
     return {
-        "address": endpoint.address,
+        "address": target.shown(endpoint.address),
         "format": endpoint.format,
         "events": list(wanted.events),
         "devices": list(wanted.devices),
@@ -120,23 +123,10 @@ def facts(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def condition_text(condition: Condition) -> str:
-    """Write a condition as it is typed: `direction=check-in`, `name^=A`, `a~x,y`, `site?`."""
-    match condition.operation:
-        case "exists":
-            return f"{condition.field}?"
-        case "prefix":
-            return f"{condition.field}^={condition.values[0]}"
-        case "in":
-            return f"{condition.field}~{','.join(condition.values)}"
-        case "eq":
-            return f"{condition.field}={condition.values[0]}"
-
-
 def _impersonal(condition: Condition) -> str:
     if condition.field.startswith("person."):
         return f"{condition.field} {condition.operation}"
-    return condition_text(condition)
+    return condition.text
 
 
 def check_filter(wanted: Filter) -> None:
@@ -168,13 +158,13 @@ def _filter(before: Filter, changes: Changes) -> Filter:
 
 
 def _pace(before: Pace, changes: Changes) -> Pace:
-    rate = changes.rate
+    rate, steps = changes.rate, changes.schedule_s
     if rate and not _RATE[0] <= rate <= _RATE[1]:
         raise Invalid(f"A rate is {_RATE[0]:g} to {_RATE[1]:g} requests a second; 0 is no limit.")
     after = Pace(
         concurrency=_or(changes.concurrency, before.concurrency),
         rate=before.rate if rate is None else rate or None,
-        schedule_s=before.schedule_s if changes.schedule_s is None else tuple(changes.schedule_s),
+        schedule_s=before.schedule_s if steps is None else tuple(steps) or SCHEDULE_S,
         on_dead=_or(changes.on_dead, before.on_dead),
         batch_max=_or(changes.batch_max, before.batch_max),
         batch_wait_ms=_or(changes.batch_wait_ms, before.batch_wait_ms),

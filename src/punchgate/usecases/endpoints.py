@@ -30,6 +30,7 @@ __all__ = [
     "find_in",
     "get",
     "list_endpoints",
+    "look",
     "pause",
     "remove",
     "resume",
@@ -125,8 +126,20 @@ async def get(context: Context, account: AccountNo, endpoint_id: EndpointId) -> 
     return await context.database.read(lambda tx: find_in(tx, context, account, endpoint_id))
 
 
+async def look(context: Context, account: AccountNo, endpoint_id: EndpointId) -> Endpoint:
+    """Give an endpoint to look at: where its secrets do not open it has none. NotFound."""
+
+    def work(tx: Connection) -> Endpoint:
+        found = endpoints.look(tx, account, endpoint_id, vault=context.vault)
+        if found is None:
+            raise _not_found(tx, account, endpoint_id)
+        return found
+
+    return await context.database.read(work)
+
+
 async def list_endpoints(context: Context, account: AccountNo) -> Sequence[Endpoint]:
-    """List the endpoints of an account in the order in which they were made."""
+    """List the endpoints of an account, to look at, in the order in which they were made."""
     return await context.database.read(
         lambda tx: endpoints.list_endpoints(tx, account, vault=context.vault, limit=MOST)
     )
@@ -245,9 +258,10 @@ async def resume(
 async def remove(
     context: Context, account: AccountNo, endpoint_id: EndpointId, *, actor: str, now: int
 ) -> None:
-    """Remove an endpoint with its secrets; its replays end, its attempts can still be read.
+    """Remove an endpoint with its secrets and its dead letters; its replays end.
 
-    It does not need the master key, so that an endpoint whose secrets are lost can go. NotFound.
+    Its attempts stay as long as they are kept: `punch explain` tells of them. It does not need the
+    master key, so that an endpoint whose secrets are lost can go. NotFound.
     """
 
     def work(tx: Connection) -> None:

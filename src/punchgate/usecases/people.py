@@ -4,6 +4,7 @@ The audit of a person holds the number and which fields changed, never a name, a
 theirs: what erasing must take away may not stand where nothing is ever taken away.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -11,7 +12,8 @@ from typing import Any, Final
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, PersonNo, QuarantineId, UserCode
 from punchgate.domain.person import Person, is_user_code
-from punchgate.store import accounts, erasure, people
+from punchgate.domain.terminal import Hints
+from punchgate.store import accounts, endpoints, erasure, people, replays, terminals
 from punchgate.store.database import Connection
 from punchgate.store.erasure import Held
 from punchgate.usecases import audit
@@ -22,6 +24,7 @@ __all__ = [
     "Changes",
     "Traces",
     "add",
+    "add_within",
     "count_traces",
     "erase",
     "get",
@@ -56,12 +59,15 @@ class Traces:
     workdays: int
     #: Blanked: their place in the log stays.
     events: int
+    #: Endpoints and replays that name the person; they stay and name nobody.
+    filters: int
 
     @property
     def is_nothing(self) -> bool:
         """Say whether there is nothing to erase."""
         named = (self.person.name, self.person.custom_id, self.person.type)
-        return not any((*named, self.punches, self.quarantined, self.workdays, self.events))
+        counted = (self.punches, self.quarantined, self.workdays, self.events, self.filters)
+        return not any((*named, *counted))
 
 
 async def add(
@@ -78,31 +84,9 @@ async def add(
     Errors:  Invalid for a value that will not do; AlreadyExists when the code or the own id is
     taken.
     """
-    if not is_user_code(code):
-        raise Invalid(
-            "A user code has 1 to 64 characters, none of them a control character,"
-            " and no blanks around it."
-        )
-
-    def work(tx: Connection) -> Person:
-        known = people.find(tx, account, UserCode(code))
-        if known is not None and (known.name or known.custom_id or known.type):
-            raise AlreadyExists(
-                f"The user code {code!r} belongs to person {known.no} already."
-                " Use `person set` to change them."
-            )
-        no = accounts.take_person_no(tx, account) if known is None else known.no
-        person = _changed(tx, Person(account, no, UserCode(code)), changes)
-        if known is None:
-            people.add(tx, account, person, now)
-        else:
-            people.put(tx, account, person)
-        audit.note(
-            tx, account, Entry(now, actor, "person.add", _subject(person), after=_facts(person))
-        )
-        return person
-
-    return await context.writer.run(work)
+    return await context.writer.run(
+        lambda tx: add_within(tx, account, code, changes, actor=actor, now=now)
+    )
 
 
 async def get(context: Context, account: AccountNo, code: UserCode) -> Person:
@@ -157,6 +141,7 @@ async def erase(
 ) -> Traces:
     """Erase a person: punches, quarantined items, workdays and names go, events are blanked.
 
+    Filters and replays that name the person name nobody in that place, and want no one more.
     The number and the bare code stay, so that the number is nobody else's ever and a terminal that
     still knows the code goes on meaning the same person. All in one transaction.
 
@@ -171,17 +156,47 @@ async def erase(
         person = traces.person
         erasure.erase(tx, account, person)
         erasure.erase_held(tx, account, held)
+        endpoints.forget(tx, account, _named(person))
+        replays.forget(tx, account, _named(person))
         people.put(tx, account, Person(account, person.no, person.code))
         counted = {
             "punches": traces.punches,
             "quarantined": traces.quarantined,
             "workdays": traces.workdays,
             "events": traces.events,
+            "filters": traces.filters,
         }
         audit.note(tx, account, Entry(now, actor, "person.erase", _subject(person), counted))
         return traces
 
     return await context.writer.run(work)
+
+
+def add_within(
+    tx: Connection, account: AccountNo, code: str, changes: Changes, *, actor: str, now: int
+) -> Person:
+    """Add a person as `add`, in a transaction in which more is done; nothing is written in vain."""
+    if not is_user_code(code):
+        raise Invalid(
+            "A user code has 1 to 64 characters, none of them a control character,"
+            " and no blanks around it."
+        )
+    known = people.find(tx, account, UserCode(code))
+    if known is not None and (known.name or known.custom_id or known.type):
+        raise AlreadyExists(
+            f"The user code {code!r} belongs to person {known.no} already."
+            " Use `person set` to change them."
+        )
+    blank = Person(account, PersonNo(0) if known is None else known.no, UserCode(code))
+    person = _changed(tx, blank, changes)
+    if known is None:
+        person = replace(person, no=accounts.take_person_no(tx, account))
+        people.add(tx, account, person, now)
+    else:
+        people.put(tx, account, person)
+    entry = Entry(now, actor, "person.add", _subject(person), after=_facts(person))
+    audit.note(tx, account, entry)
+    return person
 
 
 def _get(tx: Connection, account: AccountNo, code: UserCode) -> Person:
@@ -220,7 +235,12 @@ def _traces(
     context: Context, tx: Connection, account: AccountNo, code: UserCode
 ) -> tuple[Traces, list[QuarantineId]]:
     person = _get(tx, account, code)
-    held = [item.id for item in erasure.held(tx, account) if _speaks_of(context, code, item)]
+    hints = functools.cache(lambda device_id: terminals.hints(tx, account, device_id))
+    held = [
+        item.id
+        for item in erasure.held(tx, account)
+        if _speaks_of(context, code, item, hints(item.device_id))
+    ]
     counted = erasure.count(tx, account, person)
     traces = Traces(
         person=person,
@@ -228,13 +248,25 @@ def _traces(
         quarantined=len(held),
         workdays=counted.workdays,
         events=counted.events,
+        filters=len(endpoints.naming(tx, account, _named(person)))
+        + len(replays.naming(tx, account, _named(person))),
     )
     return traces, held
 
 
-def _speaks_of(context: Context, code: UserCode, item: Held) -> bool:
+def _named(person: Person) -> dict[str, str]:
+    """Give what names a person, by the field of an event that says it."""
+    fields = {
+        "person.code": person.code,
+        "person.custom_id": person.custom_id,
+        "person.name": person.name,
+    }
+    return {field: text for field, text in fields.items() if text}
+
+
+def _speaks_of(context: Context, code: UserCode, item: Held, hints: Hints) -> bool:
     reader = context.readers.get(item.transport)
-    reading = None if reader is None else reader.read(item.raw)
+    reading = None if reader is None else reader.read(item.raw, hints)
     return reading is not None and reading.user_code == code
 
 

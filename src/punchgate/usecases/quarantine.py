@@ -11,7 +11,7 @@ from typing import Final
 from punchgate.domain.error import NotFound, Refused
 from punchgate.domain.ids import AccountNo, QuarantineId
 from punchgate.domain.quarantine import Quarantined, QuarantineState
-from punchgate.store import quarantine
+from punchgate.store import quarantine, terminals
 from punchgate.store.database import Connection
 from punchgate.usecases import audit, punches
 from punchgate.usecases.audit import Entry
@@ -63,12 +63,14 @@ async def release(
     """
     item = _open(await get(context, account, item_id))
     reader = context.readers[item.transport]
-    reading = reader.read(item.raw)
-    if isinstance(reading, Unreadable):
-        raise Refused(f"{item_id} still cannot be read: {reading.reason}. It stays; dismiss it.")
     device = await context.directory.find(item.serial)
     if device is None or device.device.account != account:
         raise Refused(f"{item_id} came from a device that is not there any more; add it first.")
+    device_id = device.device.id
+    hints = await context.database.read(lambda tx: terminals.hints(tx, account, device_id))
+    reading = reader.read(item.raw, hints)
+    if isinstance(reading, Unreadable):
+        raise Refused(f"{item_id} still cannot be read: {reading.reason}. It stays; dismiss it.")
     upload = Upload(device, item.transport, reader.name, item.received_at)
     try:
         receipt = await punches.release(context, upload, reading)

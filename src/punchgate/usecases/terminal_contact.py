@@ -117,8 +117,12 @@ async def list_disabled(context: Context) -> Sequence[tuple[AccountNo, DeviceId,
 
 
 async def about_to_disable(context: Context, whose: Whose, *, now: int) -> None:
-    """Write that a terminal is about to be disabled; returns after the commit."""
-    await context.writer.run(lambda tx: terminals.mark_disabled(tx, *whose, now))
+    """Write that a terminal is about to be disabled; returns after the commit.
+
+    Errors:  NotFound for one that was removed meanwhile: then nobody would enable it again.
+    """
+    if not await context.writer.run(lambda tx: terminals.mark_disabled(tx, *whose, now)):
+        raise NotFound(f"There is no terminal {whose[1]!r} any more.")
 
 
 async def seen_enabled(context: Context, whose: Whose, *, now: int) -> None:

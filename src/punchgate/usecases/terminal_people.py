@@ -5,26 +5,21 @@ was put on a terminal is a person from then on.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import Final
 
 from punchgate.domain.error import AlreadyExists
-from punchgate.domain.ids import AccountNo, DeviceId, UserCode
+from punchgate.domain.ids import UserCode
 from punchgate.store import terminal_users
+from punchgate.store.database import Connection
 from punchgate.store.terminal_users import Row
-from punchgate.usecases import people
+from punchgate.usecases import people, terminal_orders
 from punchgate.usecases.context import Context
-from punchgate.usecases.terminals import Caller, TerminalUser, UserChange
+from punchgate.usecases.terminal_orders import Order, Place
+from punchgate.usecases.terminals import TerminalUser, UserChange
 
 #: Of a name; a terminal keeps far less.
 _NAME_LENGTH: Final = 200
-
-
-class Place(NamedTuple):
-    """One terminal, and who talks to it."""
-
-    caller: Caller
-    account: AccountNo
-    device_id: DeviceId
 
 
 async def read(context: Context, place: Place) -> Sequence[TerminalUser]:
@@ -53,39 +48,63 @@ async def add(
 
     Errors:  those of `Caller`.
     """
-    _, account, device_id = place
-    user = await place.caller.add_user(account, device_id, code, change)
-    await context.writer.run(lambda tx: terminal_users.put(tx, account, device_id, _row(user)))
-    try:
-        name = _kept_name(change.name or "")
-        await people.add(context, account, code, people.Changes(name=name), actor=actor, now=now)
-    except AlreadyExists:
-        # Somebody knows this person by a name already, and that one stays.
-        pass
+    caller, account, device_id = place
+    order = Order("terminal.add_user", actor, now, code, _named(change))
+    asked = caller.add_user(account, device_id, code, change)
+    user = await terminal_orders.carry_out(context, place, order, asked)
+    named = people.Changes(name=_kept_name(change.name or ""))
+
+    def work(tx: Connection) -> None:
+        terminal_users.put(tx, account, device_id, _row(user))
+        # Where somebody knows this person by a name already, that one stays.
+        with suppress(AlreadyExists):
+            people.add_within(tx, account, code, named, actor=actor, now=now)
+        terminal_orders.note(tx, place, order)
+
+    await context.writer.run(work)
     return user
 
 
 async def set_user(
-    context: Context, place: Place, code: UserCode, change: UserChange
+    context: Context, place: Place, code: UserCode, change: UserChange, *, actor: str, now: int
 ) -> TerminalUser:
     """Change somebody on a terminal.
 
     Errors:  those of `Caller`.
     """
-    _, account, device_id = place
-    user = await place.caller.set_user(account, device_id, code, change)
-    await context.writer.run(lambda tx: terminal_users.put(tx, account, device_id, _row(user)))
+    caller, account, device_id = place
+    order = Order("terminal.set_user", actor, now, code, _named(change))
+    asked = caller.set_user(account, device_id, code, change)
+    user = await terminal_orders.carry_out(context, place, order, asked)
+
+    def work(tx: Connection) -> None:
+        terminal_users.put(tx, account, device_id, _row(user))
+        terminal_orders.note(tx, place, order)
+
+    await context.writer.run(work)
     return user
 
 
-async def remove(context: Context, place: Place, code: UserCode) -> None:
+async def remove(context: Context, place: Place, code: UserCode, *, actor: str, now: int) -> None:
     """Take somebody off a terminal; the person stays.
 
     Errors:  those of `Caller`.
     """
-    _, account, device_id = place
-    await place.caller.remove_user(account, device_id, code)
-    await context.writer.run(lambda tx: terminal_users.remove(tx, account, device_id, code))
+    caller, account, device_id = place
+    order = Order("terminal.remove_user", actor, now, code)
+    asked = caller.remove_user(account, device_id, code)
+    await terminal_orders.carry_out(context, place, order, asked)
+
+    def work(tx: Connection) -> None:
+        terminal_users.remove(tx, account, device_id, code)
+        terminal_orders.note(tx, place, order)
+
+    await context.writer.run(work)
+
+
+def _named(change: UserChange) -> dict[str, list[str]]:
+    """Say which values are set, and to what not: a password and a name are nobody's here."""
+    return {"set": [name for name, value in change._asdict().items() if value is not None]}
 
 
 def _kept_name(said: str) -> str:

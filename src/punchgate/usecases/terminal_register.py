@@ -1,8 +1,8 @@
 """Which terminals we call, and how each is treated: add, set, list, get.
 
 A terminal is a device with an address, so both are written in one transaction. The comm key goes in
-and never comes out again. Removing is `devices.remove`. What is said to a terminal is asked of a
-`Caller` (`terminals.py`).
+and never comes out again. A terminal that goes, or goes elsewhere, is `terminal_moves.py`. What is
+said to one is asked of a `Caller` (`terminals.py`).
 """
 
 import secrets
@@ -73,11 +73,13 @@ class Registered(NamedTuple):
 
     device: Device
     terminal: Terminal
+    #: Where it stood until now, if it was disabled there and did not answer any more.
+    left_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A terminal just added; `token` is the device's secret and is shown this once."""
+    """A terminal just added; `token` is the device's secret, empty unless it was given one."""
 
     device: Device
     terminal: Terminal
@@ -134,7 +136,8 @@ async def set_terminal(  # noqa: PLR0913 (a terminal and its device are set toge
     """Change a terminal, and what is set on its device. A conversation ends with the old values.
 
     A terminal that was given up for its comm key is called again. A device that nobody could call
-    yet becomes a terminal with its first host.
+    yet becomes a terminal with its first host. One that is marked as disabled stays so at another
+    address: it may be the same terminal, and enabling another does no harm.
 
     Errors:  Invalid, NotFound, NotCallable.
     """
@@ -157,7 +160,10 @@ async def set_terminal(  # noqa: PLR0913 (a terminal and its device are set toge
         old = None if before is None else facts(before)
         action = "terminal.add" if before is None else "terminal.set"
         audit.note(tx, account, Entry(now, actor, action, _subject(after), old, facts(after)))
-        return Registered(owner, after)
+        left_address = None if before is None else _left_address(before, after)
+        if left_address is not None:
+            devices.note_left(tx, owner, left_address, actor=actor, now=now)
+        return Registered(owner, after, left_address)
 
     return await context.writer.run(work)
 
@@ -220,9 +226,9 @@ async def take_serial(
             return device
         other = device_rows.find_serial(tx, SerialNumber(said))
         if other is not None:
-            # Of another account nothing is said but that it is so.
-            whose = f"the device {other.id!r}" if other.account == account else "another account"
-            raise SerialTaken(f"The terminal's serial {said} belongs to {whose} already.")
+            # Of other accounts nothing is said, not even that it is one of them.
+            whose = f" by the device {other.id!r}" if other.account == account else ""
+            raise SerialTaken(f"The terminal's serial {said} is in use{whose} already.")
         after = replace(device, serial=SerialNumber(said), version=device.version + 1)
         device_rows.put(tx, account, after)
         device_rows.forget_unclaimed(tx, after.serial)
@@ -316,6 +322,12 @@ def known_facts(terminal: Terminal) -> dict[str, Any]:
         "clock_skew_s": known.clock_skew_s,
         "last_error": terminal.last_error,
     }
+
+
+def _left_address(before: Terminal, after: Terminal) -> str | None:
+    """Give where a terminal stood that is called elsewhere now, and may be disabled there."""
+    has_moved = (before.host, before.port) != (after.host, after.port)
+    return f"{before.host}:{before.port}" if has_moved and before.disabled_at is not None else None
 
 
 def _get(tx: Connection, context: Context, account: AccountNo, device_id: DeviceId) -> Registered:

@@ -79,6 +79,31 @@ def test_options_that_a_terminal_lacks_are_missing() -> None:
     assert _connected(known).run(dialogue.read_options()) == known.options
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (b"x" * 60_000, "x" * 200),
+        ("ñ".encode() * 1_000, "ñ" * 200),
+        # Four bytes each, which is the most that a character takes.
+        ("\N{ROSE}".encode() * 1_000, "\N{ROSE}" * 200),
+        (b"\x1b[2J red\r\nline", "\ufffd[2J red\ufffd\ufffdline"),
+        ("right\u202eleft".encode(), "right\ufffdleft"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+)
+def test_what_a_terminal_says_of_itself_is_printable_and_not_too_long(
+    said: bytes, kept: str
+) -> None:
+    def mishap(answer: Packet) -> tuple[Packet, ...]:
+        data = b"MAC=" + said if answer.data.startswith(b"MAC=") else said
+        return (answer._replace(data=data + b"\0"),) if answer.data else (answer,)
+
+    line = Line(stage.line(Memory(options={"MAC": "1"})).terminal, mishap=mishap)
+    line.run(dialogue.connect())
+    assert line.run(dialogue.read_options(["MAC"])) == {"MAC": kept}
+    assert line.run(dialogue.read_firmware()) == kept
+
+
 def test_an_option_is_set_and_put_to_use() -> None:
     line = _connected(Memory())
     line.run(dialogue.write_option("LockOn", "5"))

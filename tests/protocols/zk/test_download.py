@@ -3,14 +3,16 @@
 Real: both roles of the codec. Simulated: the terminal's memory, and mishaps on the way.
 """
 
+import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from punchgate.protocols.zk import dialogue, download, tables
-from punchgate.protocols.zk.client import Conversation
+from punchgate.protocols.zk.client import Ask, Conversation
 from punchgate.protocols.zk.commands import Command, Reply
 from punchgate.protocols.zk.manner import Manner
 from punchgate.protocols.zk.packets import Packet
@@ -31,8 +33,13 @@ def _line(rows: bytes, manner: Manner | None = None, mishap: Mishap | None = Non
     return line
 
 
-def _read(line: Line, **given_: int) -> download.Download:
-    return line.run(download.read(Table.ATTENDANCE, **given_))
+def _read(
+    line: Line,
+    *,
+    part_bytes: int = tables.CHUNK_TCP,
+    limit_bytes: int = download.TABLE_LIMIT,
+) -> download.Download:
+    return line.run(download.read(Table.ATTENDANCE, part_bytes=part_bytes, limit_bytes=limit_bytes))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +57,7 @@ def test_a_table_is_read_whole_in_every_manner(manner: Manner, way: download.Way
     line = _line(_ROWS, manner)
     found = _read(line)
     assert (found.rows, found.way, found.is_complete) == (_ROWS, way, True)
-    assert found.data == tables.with_head(_ROWS)
+    assert found.head + found.rows == tables.with_head(_ROWS)
     assert line.said[-1].command == Command.FREE_DATA
 
 
@@ -100,8 +107,77 @@ def test_a_lie_about_the_size_leaves_the_table_incomplete_and_its_rows_read(
 
 def test_no_more_is_read_than_the_limit() -> None:
     found = _read(_line(_ROWS), limit_bytes=100_000)
-    assert 100_000 <= len(found.data) < 100_000 + 65_472
+    assert 100_000 <= len(found.head + found.rows) < 100_000 + 65_472
     assert not found.is_complete
+
+
+@pytest.mark.parametrize(
+    "manner", [Manner(), Manner(buffering="whole"), Manner(buffering="refused")]
+)
+def test_memory_is_asked_for_as_bytes_come_and_never_because_they_are_announced(
+    manner: Manner,
+) -> None:
+    asked: list[int] = []
+    liar = replace(manner, announced=lambda _: 0xFFFFFFFF)
+    found = _line(_ROWS, liar).run(
+        download.read(Table.ATTENDANCE, came=download.Came(asked.append))
+    )
+    assert found.rows == _ROWS
+    assert asked == sorted(asked)
+    assert asked[-1] == len(tables.with_head(_ROWS))
+
+
+def test_a_table_that_was_read_is_in_memory_once() -> None:
+    size = 2 * 1024 * 1024
+    tracemalloc.start()
+    try:
+        found = _pour(download.read(Table.ATTENDANCE), size)
+        rows = found.rows
+        held_bytes, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(rows) == size - 4
+    # Twice while it is handed over; what grows has an eighth in reserve.
+    assert held_bytes < 1.1 * size
+    assert most_bytes < 2.3 * size
+
+
+def _pour(conversation: Conversation[download.Download], size: int) -> download.Download:
+    """Answer with a table of zeros, of which one part is in memory."""
+    part = bytes(tables.CHUNK_TCP)
+    done = Packet(Reply.ACK_OK, 7, 1, b"\0" + size.to_bytes(4, "little"))
+    step = next(conversation)
+    while True:
+        answer = done
+        if isinstance(step, Ask) and step.command == Command.READ_BUFFER:
+            _, wanted = tables.CHUNK_REQUEST.unpack(step.data)
+            answer = Packet(Command.DATA, 7, 1, part[:wanted])
+        try:
+            step = conversation.send(answer)
+        except StopIteration as end:
+            found: download.Download = end.value
+            return found
+
+
+def test_what_came_of_a_table_that_broke_off_is_kept() -> None:
+    class Full(Exception):
+        pass
+
+    def hold(size_bytes: int) -> None:
+        if size_bytes > 100_000:
+            raise Full
+
+    came = download.Came(hold)
+    with pytest.raises(Full):
+        _line(_ROWS).run(download.read(Table.ATTENDANCE, came=came))
+    # One part of 65,472 bytes; the second did not fit.
+    assert (len(came), came.announced_bytes) == (65_472, 160_004)
+    found = came.taken()
+    assert (found.head + found.rows, found.is_complete) == (
+        tables.with_head(_ROWS)[:65_472],
+        False,
+    )
+    assert len(came) == 0
 
 
 def test_neither_way_known_is_refused_with_the_first_answer() -> None:
@@ -141,7 +217,7 @@ def test_a_part_that_never_comes_whole_ends_the_table() -> None:
 
     found = _read(_line(_ROWS, Manner(buffering="parts"), _only(Command.DATA, mishap)))
     assert not found.is_complete
-    assert tables.with_head(_ROWS).startswith(found.data)
+    assert tables.with_head(_ROWS).startswith(found.head + found.rows)
 
 
 def _only(command: int, mishap: Mishap) -> Mishap:
@@ -232,7 +308,7 @@ def test_a_table_may_come_without_being_asked_for_in_parts() -> None:
         (Reply.ACK_OK, b""),
         (Reply.ACK_OK, b""),
     )
-    assert found == download.Download(table, 84, "whole")
+    assert found == download.Download(table[:4], table[4:], 84, "whole")
 
 
 def test_a_part_may_come_without_being_prepared() -> None:
@@ -244,7 +320,7 @@ def test_a_part_may_come_without_being_prepared() -> None:
         (Command.DATA, table[50:]),
         (Reply.ACK_OK, b""),
     )
-    assert found == download.Download(table, 84, "parts")
+    assert found == download.Download(table[:4], table[4:], 84, "parts")
 
 
 def test_a_template_may_come_in_one_packet() -> None:

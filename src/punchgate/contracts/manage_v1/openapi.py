@@ -15,8 +15,7 @@ from punchgate.httpkit.answers import Answer
 
 _NAME: Final = "manage_v1"
 _PAGE: Final = "docs/contracts/manage-v1.md"
-#: What every 500 carries; the table has it without, because each id is new.
-_REQUEST_ID: Final = ((b"request-id", b""),)
+_KEY: Final = "An API key with `events:read`."
 
 #: Every refusal; those of one status stand together as examples, by the last word of their type.
 _REFUSALS: Final[tuple[Answer, ...]] = (
@@ -38,18 +37,12 @@ _REFUSALS: Final[tuple[Answer, ...]] = (
 
 def describe() -> dict[str, Any]:
     """Give the path and components of this contract, as OpenAPI 3.1 has them."""
-    key = {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-API-Key",
-        "description": "An API key with `events:read`.",
-    }
     return {
         "tags": [{"name": _NAME, "description": f"The event log, pulled. {_PAGE}"}],
         "paths": {"/v1/events": {"get": _events()}},
         "components": {
             "schemas": openapi.schemas(_NAME, (shapes.Events, shapes.Problem)),
-            "securitySchemes": {f"{_NAME}.key": key},
+            "securitySchemes": {f"{_NAME}.key": openapi.api_key(_KEY)},
         },
     }
 
@@ -60,27 +53,12 @@ def _events() -> dict[str, Any]:
         "tags": [_NAME],
         "summary": "Give the next events of the log, or wait for one.",
         "security": [{f"{_NAME}.key": []}],
-        "parameters": _parameters(),
+        "parameters": openapi.parameters(shapes.Parameters),
         "responses": {
             "200": openapi.answer("Some events, in order.", openapi.ref(_NAME, "Events")),
             **_refusals(),
         },
     }
-
-
-def _parameters() -> list[dict[str, Any]]:
-    _, schemas = msgspec.json.schema_components([shapes.Parameters])
-    described = schemas["Parameters"]
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "description": schema.pop("description"),
-            "required": name in described["required"],
-            "schema": schema,
-        }
-        for name, schema in described["properties"].items()
-    ]
 
 
 def _refusals() -> dict[str, Any]:
@@ -97,6 +75,6 @@ def _refusals() -> dict[str, Any]:
         examples = answer["content"][media].setdefault("examples", {})
         examples[kind] = {"value": example}
         answer["description"] = ", ".join(examples)
-        sent = _REQUEST_ID if refusal is errors.INTERNAL else refusal.headers
+        sent = openapi.REQUEST_ID if refusal is errors.INTERNAL else refusal.headers
         answer["headers"] |= openapi.headers(sent)
     return answers

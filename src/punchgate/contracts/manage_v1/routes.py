@@ -21,7 +21,7 @@ from punchgate.contracts.manage_v1.shapes import Asked
 from punchgate.domain.error import PunchgateError
 from punchgate.domain.key import Key
 from punchgate.httpkit import answers, body, query
-from punchgate.httpkit.answers import Answer, Headers
+from punchgate.httpkit.answers import Answer
 from punchgate.httpkit.bucket import Buckets, Policy
 from punchgate.httpkit.edge import Edge, Receive, Scope, Send
 from punchgate.reports import events
@@ -72,7 +72,10 @@ class Manage:
             raise
         except Exception as error:  # noqa: BLE001 (its answer tells what is left, too)
             answer = _refuse(error)
-        return answer._replace(headers=answer.headers + self._limit_headers(key))
+        if self._buckets is None:
+            return answer
+        left = self._buckets.headers(key.key_id, self._edge.monotonic())
+        return answer._replace(headers=answer.headers + left)
 
     async def _answer_key(
         self, key: Key, scope: Scope, receive: Receive, *, is_admitted: bool
@@ -115,15 +118,6 @@ class Manage:
             await log.wait(key.account, page.reached, left_s)
             page = await events.read(log, key.account, page.reached, wanted, limit=limit)
         return page
-
-    def _limit_headers(self, key: Key) -> Headers:
-        if self._buckets is None:
-            return ()
-        left = self._buckets.describe(key.key_id, self._edge.monotonic())
-        return (
-            (b"ratelimit-policy", self._buckets.policy.describe().encode()),
-            (b"ratelimit", left.encode()),
-        )
 
 
 def _check_request(scope: Scope) -> None:

@@ -15,8 +15,7 @@ from punchgate.httpkit.answers import Answer
 
 _NAME: Final = "report_v1"
 _PAGE: Final = "docs/contracts/report-v1.md"
-#: What every 500 carries; the table has it without, because each id is new.
-_REQUEST_ID: Final = ((b"request-id", b""),)
+_KEY: Final = "An account-wide API key with `reports:read`."
 
 #: One refusal per status; a status with several sentences shows the first of them.
 _REFUSALS: Final[tuple[Answer, ...]] = (
@@ -35,12 +34,6 @@ _REFUSALS: Final[tuple[Answer, ...]] = (
 
 def describe() -> dict[str, Any]:
     """Give the path and components of this contract, as OpenAPI 3.1 has them."""
-    key = {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-API-Key",
-        "description": "An account-wide API key with `reports:read`.",
-    }
     schemas = openapi.schemas(_NAME, (shapes.Summary, shapes.Failure))
     # It is left out where the request names one person by our number.
     schemas[f"{_NAME}.User"]["required"].remove("custom_id")
@@ -49,7 +42,7 @@ def describe() -> dict[str, Any]:
         "paths": {"/api/v1/attendance/summary": {"get": _summary()}},
         "components": {
             "schemas": schemas,
-            "securitySchemes": {f"{_NAME}.key": key},
+            "securitySchemes": {f"{_NAME}.key": openapi.api_key(_KEY)},
         },
     }
 
@@ -60,7 +53,7 @@ def _summary() -> dict[str, Any]:
         "tags": [_NAME],
         "summary": "Give first entry, last exit, hours and events per person and day.",
         "security": [{f"{_NAME}.key": []}],
-        "parameters": _parameters(),
+        "parameters": openapi.parameters(shapes.Parameters),
         "responses": {
             "200": openapi.answer("One page of rows.", openapi.ref(_NAME, "Summary")),
             **{str(refusal.status): _refusal(refusal) for refusal in _REFUSALS},
@@ -68,23 +61,8 @@ def _summary() -> dict[str, Any]:
     }
 
 
-def _parameters() -> list[dict[str, Any]]:
-    _, schemas = msgspec.json.schema_components([shapes.Parameters])
-    described = schemas["Parameters"]
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "description": schema.pop("description"),
-            "required": name in described["required"],
-            "schema": schema,
-        }
-        for name, schema in described["properties"].items()
-    ]
-
-
 def _refusal(refusal: Answer) -> dict[str, Any]:
-    sent = _REQUEST_ID if refusal is errors.INTERNAL else refusal.headers
+    sent = openapi.REQUEST_ID if refusal is errors.INTERNAL else refusal.headers
     example = msgspec.json.decode(refusal.body)
     answer = openapi.answer(
         example["error"], openapi.ref(_NAME, "Failure"), own=openapi.headers(sent)

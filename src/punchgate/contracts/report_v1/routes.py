@@ -20,6 +20,7 @@ from punchgate.domain.error import PunchgateError
 from punchgate.domain.key import Key
 from punchgate.httpkit import answers, body, query
 from punchgate.httpkit.answers import Answer, Headers
+from punchgate.httpkit.bucket import Policy
 from punchgate.httpkit.edge import Edge, Receive, Scope, Send
 from punchgate.reports import summary
 from punchgate.usecases import limits
@@ -35,8 +36,14 @@ LIMIT: Final = "report"
 class Counted(NamedTuple):
     """A counted request: the limit in force for its key, and what is left of it."""
 
-    quota: int
+    policy: Policy
     window: Window
+
+    @property
+    def headers(self) -> Headers:
+        """Tell of both."""
+        left = self.policy.left(self.window.left, full_in_s=self.window.resets_in_s)
+        return self.policy.headers(left)
 
 
 class Report:
@@ -69,8 +76,9 @@ class Report:
             raise
         except Exception as error:  # noqa: BLE001 (its answer tells what is left, too)
             answer = _refuse(error)
-        headers = answer.headers + self._limit_headers(counted)
-        return Answer(answer.status, answer.body, headers)
+        if counted is None:
+            return answer
+        return answer._replace(headers=answer.headers + counted.headers)
 
     async def _answer_key(
         self, key: Key, counted: Counted | None, scope: Scope, receive: Receive
@@ -78,8 +86,8 @@ class Report:
         auth.check_scope(key)
         settings = self._settings
         if counted is not None and counted.window.is_exceeded:
-            wait_s = counted.window.resets_in_s
-            return rate_limited(counted.quota, settings.rate_window_s, wait_s=wait_s)
+            policy, wait_s = counted.policy, counted.window.resets_in_s
+            return rate_limited(policy.quota, policy.window_s, wait_s=wait_s)
         await body.drop(scope, receive, cap=BODY_MAX_BYTES, monotonic=self._edge.monotonic)
         asked = shapes.read(query.read(scope))
         page = await summary.read(self._edge.context.database, key.account, asked)
@@ -100,15 +108,7 @@ class Report:
             window_s=settings.rate_window_s,
             now=self._edge.now(),
         )
-        return Counted(quota, window)
-
-    def _limit_headers(self, counted: Counted | None) -> Headers:
-        if counted is None:
-            return ()
-        quota, window = counted
-        policy = f'"{LIMIT}";q={quota};w={self._settings.rate_window_s}'
-        left = f'"{LIMIT}";r={window.left};t={window.resets_in_s}'
-        return ((b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode()))
+        return Counted(Policy(LIMIT, quota, settings.rate_window_s), window)
 
 
 def _check_request(scope: Scope) -> None:

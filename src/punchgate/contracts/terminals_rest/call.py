@@ -15,6 +15,7 @@ from punchgate.httpkit.edge import Edge, Receive
 from punchgate.reports import terminals
 from punchgate.reports.terminals import Registered
 from punchgate.usecases.context import Context
+from punchgate.usecases.terminal_orders import Place
 from punchgate.usecases.terminals import Caller
 
 T = TypeVar("T")
@@ -47,6 +48,10 @@ class Call:
     def terminals(self) -> Caller:
         """Give who talks to terminals."""
         return self.settings.caller
+
+    def place(self, device: Registered) -> Place:
+        """Give a terminal with who talks to it."""
+        return Place(self.terminals, self.visitor.account, device.device_id)
 
     async def device(self) -> Registered:
         """Give the device that the path names.

@@ -11,7 +11,7 @@ from punchgate.domain.ids import DeviceId
 from punchgate.httpkit.answers import Answer
 from punchgate.reports import terminals
 from punchgate.reports.terminals import Registered
-from punchgate.usecases import devices, terminal_register
+from punchgate.usecases import devices, terminal_moves, terminal_register
 
 
 async def list_devices(call: Call) -> Answer:
@@ -40,7 +40,8 @@ async def add(call: Call) -> Answer:
         raise Refused(errors.device_exists(device_id)) from None
     except AlreadyExists:
         raise Refused(errors.serial_exists(new.serial or "")) from None
-    return await _saved(call, device_id, new.terminal.comm_key, is_new=True)
+    saved, key = await _find(call, device_id), new.terminal.comm_key
+    return Answer(200, writing.write_registered(saved, _zone(call), password=key))
 
 
 async def get(call: Call) -> Answer:
@@ -53,37 +54,37 @@ async def change(call: Call) -> Answer:
     device = await call.device()
     wanted = fields.read_device(call.read_body(), call.context.reach)
     context, account, actor = call.context, call.visitor.account, call.visitor.actor
-    label = devices.Changes(name=wanted.name)
+    label, left_address = devices.Changes(name=wanted.name), None
     if device.host is not None:
-        await terminal_register.set_terminal(
+        moved = await terminal_moves.set_terminal(
             context,
-            account,
-            device.device_id,
+            call.place(device),
             wanted.terminal,
             device=label,
             actor=actor,
             now=call.edge.now(),
         )
+        left_address = moved.left_address
     elif wanted.terminal.says_something:
         raise Refused(errors.UNSUPPORTED)
     else:
         await devices.set_device(
             context, account, device.device_id, label, actor=actor, now=call.edge.now()
         )
-    return await _saved(call, device.device_id, wanted.terminal.comm_key, is_new=False)
+    saved = await _find(call, device.device_id)
+    key = wanted.terminal.comm_key
+    return Answer(
+        200, writing.write_changed(saved, _zone(call), password=key, left_address=left_address)
+    )
 
 
 async def remove(call: Call) -> Answer:
     """Remove a device; what it sent stays."""
     device = await call.device()
-    await devices.remove(
-        call.context,
-        call.visitor.account,
-        device.device_id,
-        actor=call.visitor.actor,
-        now=call.edge.now(),
+    removed = await terminal_moves.remove(
+        call.context, call.place(device), actor=call.visitor.actor, now=call.edge.now()
     )
-    return Answer(200, writing.write_done(f"Dispositivo '{device.device_id}' eliminado."))
+    return Answer(200, writing.write_removed(device, removed.left_address))
 
 
 async def state(call: Call) -> Answer:
@@ -121,11 +122,11 @@ async def _list(call: Call, *, is_all: bool) -> list[Registered]:
     )
 
 
-async def _saved(call: Call, device_id: DeviceId, comm_key: int | None, *, is_new: bool) -> Answer:
+async def _find(call: Call, device_id: DeviceId) -> Registered:
     found = await terminals.find(call.context.database, call.visitor.account, device_id)
     if found is None:
         raise await call.absent(device_id)
-    return Answer(200, writing.write_saved(found, _zone(call), password=comm_key, is_new=is_new))
+    return found
 
 
 def _zone(call: Call) -> ZoneInfo:

@@ -4,6 +4,7 @@ from punchgate.contracts.terminals_rest import errors, writing
 from punchgate.contracts.terminals_rest.call import Call
 from punchgate.contracts.terminals_rest.errors import Refused
 from punchgate.httpkit.answers import Answer
+from punchgate.usecases import terminal_orders
 from punchgate.usecases.terminals import TerminalTrouble
 
 
@@ -41,7 +42,9 @@ async def synchronize(call: Call) -> Answer:
     """Set a terminal's clock to the present time of its zone."""
     device = await call.terminal()
     try:
-        await call.terminals.set_time(call.visitor.account, device.device_id)
+        await terminal_orders.set_time(
+            call.context, call.place(device), actor=call.visitor.actor, now=call.edge.now()
+        )
     except TerminalTrouble as error:
         raise Refused(errors.unreachable(error, device)) from None
     return Answer(200, writing.write_done(f"[{device.device_id}] Hora sincronizada."))

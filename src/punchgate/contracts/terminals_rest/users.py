@@ -10,16 +10,14 @@ from punchgate.contracts.terminals_rest.fields import Fields
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import UserCode
 from punchgate.httpkit.answers import Answer
-from punchgate.reports.terminals import Registered
-from punchgate.usecases import terminal_people
-from punchgate.usecases.terminal_people import Place
+from punchgate.usecases import terminal_orders, terminal_people
 from punchgate.usecases.terminals import TerminalTrouble, UserChange
 
 
 async def list_users(call: Call) -> Answer:
     """List who is on a terminal, as it says now or as it said last."""
     device = await call.terminal()
-    place = _place(call, device)
+    place = call.place(device)
     if not fields.is_live(call.query):
         return Answer(
             200, writing.write_users(device, await terminal_people.last(call.context, place))
@@ -40,7 +38,7 @@ async def add(call: Call) -> Answer:
     try:
         user = await terminal_people.add(
             call.context,
-            _place(call, device),
+            call.place(device),
             code,
             wanted,
             actor=call.visitor.actor,
@@ -62,7 +60,14 @@ async def change(call: Call) -> Answer:
     _check_scope(call, sent)
     wanted = fields.read_user(sent)
     try:
-        await terminal_people.set_user(call.context, _place(call, device), code, wanted)
+        await terminal_people.set_user(
+            call.context,
+            call.place(device),
+            code,
+            wanted,
+            actor=call.visitor.actor,
+            now=call.edge.now(),
+        )
     except NotFound:
         raise Refused(errors.no_user(code)) from None
     except Invalid:
@@ -77,7 +82,13 @@ async def remove(call: Call) -> Answer:
     """Take somebody off a terminal; the person stays here."""
     device, code = await call.terminal(), UserCode(call.names[1])
     try:
-        await terminal_people.remove(call.context, _place(call, device), code)
+        await terminal_people.remove(
+            call.context,
+            call.place(device),
+            code,
+            actor=call.visitor.actor,
+            now=call.edge.now(),
+        )
     except NotFound:
         raise Refused(errors.no_user(code)) from None
     except TerminalTrouble as error:
@@ -90,7 +101,14 @@ async def enrol_finger(call: Call) -> Answer:
     device, code = await call.terminal(), UserCode(call.names[1])
     finger = fields.read_finger(call.read_body())
     try:
-        await call.terminals.enrol_finger(call.visitor.account, device.device_id, code, finger)
+        await terminal_orders.enrol_finger(
+            call.context,
+            call.place(device),
+            code,
+            finger,
+            actor=call.visitor.actor,
+            now=call.edge.now(),
+        )
     except NotFound:
         raise Refused(errors.no_user(code)) from None
     except TerminalTrouble as error:
@@ -102,10 +120,6 @@ def _check_scope(call: Call, sent: Fields) -> None:
     """Refuse to set a password or a card for whoever may only name people."""
     if fields.names_credential(sent) and not call.visitor.allows("credentials:write"):
         raise Refused(errors.NO_SCOPE)
-
-
-def _place(call: Call, device: Registered) -> Place:
-    return Place(call.terminals, call.visitor.account, device.device_id)
 
 
 def _unholdable(code: UserCode, wanted: UserChange) -> Answer:

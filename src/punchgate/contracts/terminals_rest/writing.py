@@ -10,7 +10,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import UNSET
 
 from punchgate.contracts.terminals_rest.shapes import (
     About,
@@ -135,22 +134,26 @@ def write_device(device: Registered, zone: ZoneInfo) -> bytes:
     return _JSON.encode(DeviceFound(success=True, data=data))
 
 
-def write_saved(device: Registered, zone: ZoneInfo, *, password: int | None, is_new: bool) -> bytes:
-    """Write a device that was just saved; `password` is the one that was sent, if one was."""
-    if password is None and not device.has_comm_key:
-        password = 0
-    data = Saved(
-        device.host,
-        device.port,
-        password,
-        _seconds(device.timeout_s),
-        name_of(device),
-        wall_text(device.created_at, zone),
-        UNSET if is_new else _moment(device.updated_at, zone),
-    )
-    done = "registrado" if is_new else "actualizado"
-    message = f"Dispositivo '{device.device_id}' {done}."
+def write_registered(device: Registered, zone: ZoneInfo, *, password: int | None) -> bytes:
+    """Write a device that is new; `password` is the one that was sent, if one was."""
+    message = f"Dispositivo '{device.device_id}' registrado."
+    data = _saved(device, zone, password)
     return _JSON.encode(DeviceSaved(success=True, message=message, data=data))
+
+
+def write_changed(
+    device: Registered, zone: ZoneInfo, *, password: int | None, left_address: str | None
+) -> bytes:
+    """Write a device as it is now; at `left_address` it may be disabled and is called no more."""
+    message = f"Dispositivo '{device.device_id}' actualizado.{_left(left_address)}"
+    data = _saved(device, zone, password)
+    data.updated_at = _moment(device.updated_at, zone)
+    return _JSON.encode(DeviceSaved(success=True, message=message, data=data))
+
+
+def write_removed(device: Registered, left_address: str | None) -> bytes:
+    """Write that a device is gone; `left_address` as above."""
+    return write_done(f"Dispositivo '{device.device_id}' eliminado.{_left(left_address)}")
 
 
 def write_ping(device: Registered, time: datetime | None) -> bytes:
@@ -250,6 +253,26 @@ def name_of(device: Registered) -> str:
 
 def _text(text: str) -> str:
     return _JSON.encode(text).decode()
+
+
+def _saved(device: Registered, zone: ZoneInfo, password: int | None) -> Saved:
+    if password is None and not device.has_comm_key:
+        password = 0
+    return Saved(
+        device.host,
+        device.port,
+        password,
+        _seconds(device.timeout_s),
+        name_of(device),
+        wall_text(device.created_at, zone),
+    )
+
+
+def _left(left_address: str | None) -> str:
+    """Tell what somebody has to do at a terminal that went while nobody could punch at it."""
+    if left_address is None:
+        return ""
+    return f" No respondio en {left_address} y puede seguir deshabilitado; reinicielo."
 
 
 def _moment(at_ms: int | None, zone: ZoneInfo) -> str | None:

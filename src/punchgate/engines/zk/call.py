@@ -8,9 +8,9 @@ and never used again: `is_sound` says so.
 import asyncio
 import ipaddress
 import socket
-from collections import deque
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from punchgate.domain import reach, target
 from punchgate.domain.reach import Reach
@@ -18,6 +18,7 @@ from punchgate.domain.terminal import Terminal
 from punchgate.engines.zk import trouble
 from punchgate.engines.zk.deadline import Deadline
 from punchgate.engines.zk.tools import Pace, Tap, Tools
+from punchgate.engines.zk.waiting import Events
 from punchgate.netkit import datagram, stream
 from punchgate.netkit.error import Lost, Silent, Unreachable
 from punchgate.netkit.line import Limits, Line
@@ -29,9 +30,6 @@ from punchgate.protocols.zk.session import State
 from punchgate.usecases.terminals import TerminalTrouble
 
 T = TypeVar("T")
-
-#: Live events that nobody has looked at; beyond it the next reading of the log finds them.
-_EVENTS: Final = 10_000
 
 
 class Call:
@@ -58,8 +56,7 @@ class Call:
         self.is_sound = True
         #: The time of what is being done; it grows with what is announced.
         self.deadline: Deadline | None = None
-        #: Live events, in their order.
-        self.events: deque[Packet] = deque(maxlen=_EVENTS)
+        self.events = Events(terminal)
 
     @property
     def peer(self) -> str:
@@ -88,6 +85,20 @@ class Call:
                 self.is_sound = False
             raise
 
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Give one step of a session that goes on the time of a whole conversation.
+
+        Errors:  TimeoutError.
+        """
+        pace = self._pace
+        async with Deadline(pace.total_s, bytes_per_s=pace.bytes_per_s) as deadline:
+            self.deadline = deadline
+            try:
+                yield
+            finally:
+                self.deadline = None
+
     async def event(self, *, within_s: float) -> Packet | None:
         """Give the next live event; None when there was none in this time.
 
@@ -101,7 +112,7 @@ class Call:
             except BaseException:
                 self.is_sound = False
                 raise
-        return self.events.popleft() if self.events else None
+        return self.events.take()
 
     async def leave(self) -> None:
         """End a session in good order; what can go wrong with a goodbye is of no interest."""
@@ -185,10 +196,11 @@ class Call:
             self._tap("terminal", packet)
         match self._client.hear(packet):
             case "event":
-                self.events.append(packet)
+                self.events.add(packet)
                 await self._say(self._client.acknowledge())
             case "answer" if not self._is_double(packet):
-                self._last = packet
+                # A frame may be a whole table: only who needs it to know a double keeps it.
+                self._last = packet if self.is_udp else None
                 return packet
         return None
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from punchgate import telemetry
 from punchgate.domain.error import PunchgateError
 from punchgate.engines.zk.tools import Tools, finish
 from punchgate.usecases import terminal_contact as contact
@@ -143,6 +144,10 @@ class Desk:
                     yield
                 finally:
                     keeper.cancel()
+                    # Renewing ends before the lease is given back, and what ended it early is told.
+                    await asyncio.wait([keeper])
+                    if not keeper.cancelled() and (error := keeper.exception()) is not None:
+                        telemetry.failed("terminals", whose[1], error)
         except TimeoutError:
             if trust.expired():
                 raise TerminalTrouble("busy", f"The lease of {whose[1]} was lost.") from None

@@ -12,14 +12,12 @@ from typing import Final
 
 from punchgate.engines.zk import trouble
 from punchgate.engines.zk import visit as visits
+from punchgate.engines.zk.room import NoRoom, Share
 from punchgate.engines.zk.visit import Visit
 from punchgate.protocols.zk import choice, dialogue, download, layouts, quirks, tables, users
 from punchgate.protocols.zk.choice import Choice
-from punchgate.protocols.zk.client import Ask, Conversation
-from punchgate.protocols.zk.commands import Command, Reply
-from punchgate.protocols.zk.download import Download, Way
+from punchgate.protocols.zk.download import Came, Download
 from punchgate.protocols.zk.layouts import LayoutName
-from punchgate.protocols.zk.packets import Packet
 from punchgate.protocols.zk.tables import Table
 from punchgate.wire.error import ProtocolError
 
@@ -28,6 +26,8 @@ _NUMBERED: Final = frozenset({"8A", "8B", "22"})
 _WIDEST: Final = layouts.LAYOUT_49.width
 #: A row of a person takes six microseconds; a table of ten thousand would hold the loop.
 _USERS_SLICE: Final = 1_000
+#: Everybody whom row numbers can count: nearly 5 MB, which need no share of the room for logs.
+_USERS_BYTES: Final = tables.TABLE_HEAD.size + users.UID_MAX * users.USER_72.size
 #: UDP: first parts of 16 KiB, then of one datagram each where too many get lost.
 _UDP_PARTS: Final = (tables.CHUNK_UDP, 2 * 1_024, 1_024)
 _TCP_PARTS: Final = (tables.CHUNK_TCP, tables.CHUNK_TCP)
@@ -47,11 +47,12 @@ class Fetched:
     users: Mapping[int, str] = field(default_factory=dict)
 
 
-async def fetch(visit: Visit, *, is_live: bool) -> Fetched:
+async def fetch(visit: Visit, share: Share, *, is_live: bool) -> Fetched:
     """Read the log of a terminal, disabled meanwhile where it is set so.
 
     Errors:  Lost, Silent, ProtocolError: nothing of it could be read. `visit.call.is_sound` is
-             False where something was read and the session ended then.
+             False where something was read and the session ended then. NoRoom where `share` cannot
+             grow to its size.
     """
     wanted = visit.terminal.settings.disable_for
     is_disabling = is_live and wanted in {"live-reads", "all"}
@@ -60,7 +61,7 @@ async def fetch(visit: Visit, *, is_live: bool) -> Fetched:
         if visit.call.deadline is not None:
             # As much as a live read is promised; a table that is larger announces itself.
             visit.call.deadline.allow(before / 1_000)
-        found = await _table(visit, before)
+        found = await _table(visit, share, before)
         return await _complete(visit, found, before)
 
 
@@ -72,14 +73,14 @@ async def read_users(visit: Visit) -> list[users.User]:
     sizes = await visit.call.run(dialogue.read_free_sizes())
     parts = _UDP_PARTS if visit.call.is_udp else _TCP_PARTS
     for part_bytes in parts:
-        found = await visit.call.run(download.read(Table.USERS, part_bytes=part_bytes))
+        reading = download.read(Table.USERS, part_bytes=part_bytes, limit_bytes=_USERS_BYTES)
+        found = await visit.call.run(reading)
         encoding = visit.terminal.settings.encoding
         people = await _decoded(
             visit, users.read_all(found.rows, count=sizes.users, encoding=encoding)
         )
         # A head that lies matters not where the counters say that this is everybody.
-        has_come = len(found.data) == found.announced_bytes and len(people) == sizes.users
-        if found.is_complete or has_come:
+        if found.is_complete or (found.has_come and len(people) == sizes.users):
             return people
     raise ProtocolError("A part of the user table is missing.")
 
@@ -93,22 +94,16 @@ async def _decoded(visit: Visit, rows: Iterator[users.User]) -> list[users.User]
     return people
 
 
-async def _table(visit: Visit, count: int) -> Fetched:
+async def _table(visit: Visit, share: Share, count: int) -> Fetched:
     """Read the log, and once more where it is short or not made of whole rows."""
     best: Fetched | None = None
     for part_bytes in _UDP_PARTS if visit.call.is_udp else _TCP_PARTS:
-        watch = _Watch()
         try:
-            found = await visit.call.run(
-                watch.over(download.read(Table.ATTENDANCE, part_bytes=part_bytes))
-            )
+            found = await _log(visit, share, part_bytes)
         except trouble.ENDINGS:
-            broken = watch.rescued()
-            if broken is None:
-                if best is None:
-                    raise
-                return best
-            found = broken
+            if best is None:
+                raise
+            return best
         async with visit.tools.decoding:
             # Finding the layout takes a few milliseconds: one terminal in a turn of the loop.
             fetched = _read(visit, found, count)
@@ -122,6 +117,23 @@ async def _table(visit: Visit, count: int) -> Fetched:
     if best is None:
         raise ProtocolError("There is no log.")
     return best
+
+
+async def _log(visit: Visit, share: Share, part_bytes: int) -> Download:
+    """Read the log once, as far as it comes."""
+    came = Came(share.hold)
+    try:
+        return await visit.call.run(
+            download.read(Table.ATTENDANCE, part_bytes=part_bytes, came=came)
+        )
+    except NoRoom as none:
+        announced = min(came.announced_bytes or 0, download.TABLE_LIMIT)
+        raise NoRoom(max(none.size_bytes, announced)) from none
+    except trouble.ENDINGS:
+        broken = _rescued(came)
+        if broken is None:
+            raise
+        return broken
 
 
 async def _complete(visit: Visit, found: Fetched, before: int) -> Fetched:
@@ -171,53 +183,8 @@ def _is_whole(fetched: Fetched) -> bool:
     return rest in {0, layouts.LAYOUT_40.width if width == _WIDEST else 0}
 
 
-class _Watch:
-    """Looks at a download on its way, so that what came is not lost with the session."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-        self._begin = 0
-        self._announced: int | None = None
-        self._way: Way = "parts"
-
-    def over(self, reading: Conversation[Download]) -> Conversation[Download]:
-        """Pass a conversation on, and keep what it is told."""
-        step = next(reading)
-        while True:
-            if isinstance(step, Ask):
-                self._ask(step)
-            packet = yield step
-            self._hear(packet)
-            try:
-                step = reading.send(packet)
-            except StopIteration as end:
-                found: Download = end.value
-                self._data.clear()
-                return found
-
-    def rescued(self) -> Download | None:
-        """Give what came of a download that broke off; None for less than a row."""
-        if self._announced is None or len(self._data) <= tables.TABLE_HEAD.size + _WIDEST:
-            return None
-        return Download(bytes(self._data), self._announced, self._way)
-
-    def _ask(self, step: Ask) -> None:
-        if step.command == Command.READ_BUFFER:
-            self._begin = tables.CHUNK_REQUEST.unpack(step.data)[0]
-            del self._data[self._begin :]
-        elif step.command != Command.FREE_DATA:
-            self._begin, self._announced = 0, None
-            self._data.clear()
-
-    def _hear(self, packet: Packet) -> None:
-        match packet.command:
-            case Command.DATA:
-                self._data += packet.data
-                if self._announced is None:
-                    self._announced, self._way = len(packet.data), "whole"
-            case Command.PREPARE_DATA:
-                del self._data[self._begin :]
-                if self._announced is None:
-                    self._announced = int.from_bytes(packet.data[:4], "little")
-            case Reply.ACK_OK if self._announced is None and len(packet.data) >= 5:
-                self._announced = int.from_bytes(packet.data[1:5], "little")
+def _rescued(came: Came) -> Download | None:
+    """Give what came of a download that broke off; None for less than a row."""
+    if came.announced_bytes is None or len(came) <= tables.TABLE_HEAD.size + _WIDEST:
+        return None
+    return came.taken()

@@ -12,7 +12,6 @@ from typing import Final
 from punchgate import telemetry
 from punchgate.engines.zk import fetch, identity, logs
 from punchgate.engines.zk import visit as visits
-from punchgate.engines.zk.deadline import Deadline
 from punchgate.engines.zk.desk import Desk, Place
 from punchgate.engines.zk.tools import Tools
 from punchgate.engines.zk.visit import Visit
@@ -66,8 +65,7 @@ async def listen(tools: Tools, desk: Desk, whose: Whose) -> None:
 
 async def _listen(tools: Tools, place: Place, whose: Whose, now_s: float) -> None:
     async with visits.visiting(tools, whose) as visit:
-        pace = tools.pace
-        async with Deadline(pace.total_s, bytes_per_s=pace.bytes_per_s):
+        async with visit.call.in_time():
             await visit.settle(await identity.identify(visit))
             await visit.call.run(dialogue.listen())
         ear = _Ear(visit, place, now_s, now_s)
@@ -83,6 +81,8 @@ async def _turn(ear: _Ear) -> None:
     call, tools = ear.visit.call, ear.visit.tools
     clock = asyncio.get_running_loop().time
     if clock() >= ear.next_read_s:
+        # What is dropped from here on may be missing in what is read.
+        call.events.dropped = 0
         await logs.read_within(ear.visit)
         ear.heard_s = clock()
         every_s = ear.visit.terminal.settings.backfill_s
@@ -90,6 +90,8 @@ async def _turn(ear: _Ear) -> None:
         ear.next_read_s = clock() + every_s * spread if every_s else float("inf")
         return
     packet = await call.event(within_s=tools.pace.tick_s)
+    if call.events.dropped:
+        _hint(ear)
     if packet is not None:
         ear.heard_s, ear.missed = clock(), 0
         await _take(ear, [packet, *_waiting(ear)])
@@ -98,8 +100,8 @@ async def _turn(ear: _Ear) -> None:
 
 
 def _waiting(ear: _Ear) -> list[Packet]:
-    waiting = ear.visit.call.events
-    return [waiting.popleft() for _ in range(min(len(waiting), _BATCH))]
+    taken = (ear.visit.call.events.take() for _ in range(_BATCH))
+    return [packet for packet in taken if packet is not None]
 
 
 async def _take(ear: _Ear, packets: list[Packet]) -> None:
@@ -108,7 +110,8 @@ async def _take(ear: _Ear, packets: list[Packet]) -> None:
         # The code of an event stands in the session field.
         is_attendance = packet.session == LiveEvent.ATTENDANCE
         if is_attendance and len(packet.data) not in _BY_TEXT and ear.people is None:
-            ear.people = users.codes(await fetch.read_users(ear.visit))
+            async with ear.visit.call.in_time():
+                ear.people = users.codes(await fetch.read_users(ear.visit))
         for seen in events.read(packet.session, packet.data, users=ear.people):
             if isinstance(seen, Reading | Unreadable):
                 items += _sure(ear, seen, len(packet.data))

@@ -1,7 +1,7 @@
 """From the bytes of a log to recorded punches, slice by slice; then the watermark.
 
-Rows become readings a thousand at a time and go through the one door before the next are looked at,
-so that a log of half a million costs its bytes and one slice. What begins exactly as the last whole
+Rows become readings some at a time and go through the one door before the next are looked at, so
+that a log of half a million costs its bytes and one slice. What begins exactly as the last whole
 reading did was recorded then, and only what came since goes through again.
 """
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
+from punchgate.engines.zk.room import Room
 from punchgate.netkit.line import Pause
 from punchgate.protocols.zk.packets import Packet
 from punchgate.usecases.context import Context
@@ -66,6 +67,8 @@ class Tools:
     #: Held until a slice is committed. Facts are large: of two hundred logs that are read at once
     #: only some are facts at a time, enough to share commits.
     recording: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+    #: Memory for logs, from their first byte until their last row is recorded.
+    room: Room = field(default_factory=Room)
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:

@@ -31,6 +31,9 @@ OPTIONS: Final = (
     "~UserExtFmt",
 )  # fmt: skip
 
+#: Characters of an option or a version that are kept; a real one has a few dozen.
+_TEXT: Final = 200
+
 UnlockUnit = Literal["tenth", "second"]
 EnrolForm = Literal["text", "number"]
 
@@ -107,7 +110,7 @@ def read_options(names: Iterable[str] = OPTIONS) -> Conversation[dict[str, str]]
             continue
         said, equals, value = answer.data.partition(b"\0")[0].partition(b"=")
         if equals and said == name.encode():
-            found[name] = value.decode("utf-8", "replace")
+            found[name] = _text(value)
     return found
 
 
@@ -120,7 +123,7 @@ def write_option(name: str, value: str) -> Conversation[None]:
 def read_firmware() -> Conversation[str]:
     """Read what firmware this is."""
     answer = yield from ask(Command.GET_VERSION)
-    return answer.data.partition(b"\0")[0].decode("utf-8", "replace")
+    return _text(answer.data.partition(b"\0")[0])
 
 
 def read_time() -> Conversation[moment.Said]:
@@ -232,6 +235,12 @@ def delete_user(uid: int) -> Conversation[None]:
     """Take a person and the templates of that person away."""
     yield from ask(Command.DELETE_USER, _U16.pack(uid))
     yield from ask(Command.REFRESHDATA)
+
+
+def _text(said: bytes) -> str:
+    """Read what a terminal says of itself, as it may be kept and shown: printable, not too long."""
+    text = said[: 4 * _TEXT].decode("utf-8", "replace")[:_TEXT]
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _number(answer: Packet, form: struct.Struct) -> int:

@@ -9,8 +9,7 @@ fields are a look-up. One row at a time costs three times as much.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from itertools import repeat
 from typing import Final, NamedTuple
 
@@ -18,13 +17,17 @@ from punchgate.protocols.zk import layouts, moment
 from punchgate.protocols.zk.layouts import NOT_MEASURED, Fields, Layout, LayoutName, Order16
 from punchgate.wire.event import Reading, Unreadable
 
-#: Rows of one slice: a few milliseconds, between which an event loop can turn to others.
-SLICE_ROWS: Final = 1_000
+#: Rows of one slice, between which an event loop can turn to others: to make facts of them takes
+#: five milliseconds, of a thousand twenty.
+SLICE_ROWS: Final = 250
 #: A dead clock battery writes 2000-01-01 00:00:00, and people punch for hours after it.
 FIRST_WALL_TIME: Final = datetime(2000, 1, 2)  # noqa: DTZ001 (a wall time has no zone)
 #: What is remembered of texts and clocks before it is forgotten: a log is not trusted.
 _REMEMBERED: Final = 100_000
 _HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
+#: How the moments of an hour are written.
+_CLOCKS: Final = tuple(f"{minute:02}:{second:02}" for minute in range(60) for second in range(60))
 _NOTHING_MEASURED: Final = b"\xff255\0\0\0\0\0"
 _DEGREES: Final = re.compile(rb"\d{1,3}(\.\d{1,3})?")
 
@@ -55,13 +58,13 @@ class Reader:
         since: datetime | None = FIRST_WALL_TIME,
     ) -> None:
         self.layout: Layout = layouts.get(layout, order16=order16)
-        self._users = users or {}
-        self._hours = _Hours(since)
-        self._clocks = _Clocks()
+        self._users = _People(users or {})
+        self._days = _Days(since)
+        self._hours = _Hours(self._days)
         self._codes = _Codes()
 
     def slices(self, rows: bytes, *, skip: int = 0) -> Iterator[Slice]:
-        """Decode a table's rows, a thousand at a time.
+        """Decode a table's rows, a slice at a time.
 
         Shapes:  `rows` is without the table's head; `skip` bytes before the first row belong to
                  none and are one item of their own. A last row that is cut is an item too.
@@ -84,14 +87,13 @@ class Reader:
         fields = self.layout.fields(rows)
         raws = self.layout.raws(rows)
         codes = self._codes_of(fields)
-        known_hours, known_clocks = self._hours, self._clocks
-        hours = [known_hours[each // _HOUR_S] for each in fields.packed]
-        clocks = [known_clocks[each % _HOUR_S] for each in fields.packed]
-        walls = [hour[0] + clock[0] for hour, clock in zip(hours, clocks, strict=True)]
-        texts = [hour[1] + clock[1] for hour, clock in zip(hours, clocks, strict=True)]
+        hours = self._hours
+        texts = [hours[each // _HOUR_S] + _CLOCKS[each % _HOUR_S] for each in fields.packed]
+        walls = self._walls_of(fields, texts)
         readings: list[Reading] = list(
             map(
-                partial(tuple.__new__, Reading),
+                tuple.__new__,
+                repeat(Reading),
                 zip(
                     raws, codes, walls, repeat(None), repeat("wall"), texts, fields.states,
                     fields.verifies, repeat(None), repeat(None), repeat(None),
@@ -106,10 +108,18 @@ class Reader:
     def _codes_of(self, fields: Fields) -> list[str | None]:
         """Give the user codes: None for one that cannot be, empty where the row number decides."""
         if fields.ids is None:
-            users = self._users
-            return [users.get(each, "") for each in fields.uids or ()]
-        codes = self._codes
-        return [codes[each] for each in fields.ids]
+            return list(map(self._users.__getitem__, fields.uids or ()))
+        return list(map(self._codes.__getitem__, fields.ids))
+
+    def _walls_of(self, fields: Fields, texts: Sequence[str]) -> Sequence[datetime | None]:
+        """Give the wall times: None for one that is on no calendar, or that is not believed."""
+        doubtful = self._days.doubtful
+        if not doubtful:
+            return list(map(datetime.fromisoformat, texts))
+        return [
+            None if packed // _DAY_S in doubtful else datetime.fromisoformat(text)
+            for packed, text in zip(fields.packed, texts, strict=True)
+        ]
 
     def _checked(self, reading: Reading, code: str | None, uid: int, packed: int) -> Item:
         """Look again at a row of a slice in which some row lacks a person or a time."""
@@ -140,59 +150,43 @@ class Reader:
         return Unreadable(rest, "cut_row", detail)
 
 
-class _NoDay:
-    """A day that no clock can stand on: whatever is added to it, it stays no time at all."""
-
-    def __add__(self, _: timedelta) -> "_NoDay":
-        return self
-
-    def __bool__(self) -> bool:
-        return False
-
-
-#: A beginning, and how it is written; the rest of the time is added to both.
-_Start = tuple[datetime | _NoDay, str]
-_Part = tuple[timedelta, str]
-
-
-class _Hours(dict[int, _Start]):
-    """The hours of a log, by their number in the packed calendar."""
-
-    def __init__(self, since: datetime | None) -> None:
-        super().__init__()
-        self._days = _Days(since)
-        self._parts: list[_Part] = [(timedelta(hours=each), f"{each:02}:") for each in range(24)]
-
-    def __missing__(self, number: int) -> _Start:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        midnight, day = self._days[number // 24]
-        part, hour = self._parts[number % 24]
-        self[number] = start = (midnight + part, day + hour)
-        return start
-
-
-class _Days(dict[int, _Start]):
-    """The days of a log; the packed calendar has fewer than 50,000."""
+class _Days(dict[int, str]):
+    """The days of a log as they are written; the packed calendar has fewer than 50,000."""
 
     def __init__(self, since: datetime | None) -> None:
         super().__init__()
         self._since = since
+        #: Those of them that are on no calendar, or before what is believed.
+        self.doubtful: set[int] = set()
 
-    def __missing__(self, number: int) -> _Start:
-        said = moment.said(number * 24 * _HOUR_S)
+    def __missing__(self, number: int) -> str:
+        said = moment.said(number * _DAY_S)
         midnight = said.wall_time()
-        is_believed = midnight is not None and (self._since is None or midnight >= self._since)
-        self[number] = start = (midnight if midnight and is_believed else _NoDay(), str(said)[:11])
-        return start
+        if midnight is None or (self._since is not None and midnight < self._since):
+            self.doubtful.add(number)
+        self[number] = day = str(said)[:11]
+        return day
 
 
-class _Clocks(dict[int, _Part]):
-    """The 3,600 moments of an hour: how far into it, and how that is written."""
+class _Hours(dict[int, str]):
+    """The hours of a log as they are written, by their number in the packed calendar."""
 
-    def __missing__(self, second: int) -> _Part:
-        self[second] = part = (timedelta(0, second), f"{second // 60:02}:{second % 60:02}")
-        return part
+    def __init__(self, days: _Days) -> None:
+        super().__init__()
+        self._days = days
+
+    def __missing__(self, number: int) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[number] = hour = f"{self._days[number // 24]}{number % 24:02}:"
+        return hour
+
+
+class _People(dict[int, str]):
+    """The user codes of row numbers; empty for a number that is nobody's."""
+
+    def __missing__(self, _: int) -> str:
+        return ""
 
 
 class _Codes(dict[bytes | int, str | None]):
