@@ -24,6 +24,8 @@ from tests.gateway import MAIN
 from tests.receiver import Answer, Behaviour, Drop, Receiver, Request
 
 STRICT: Final[dict[str, Any]] = {"concurrency": 1, "on_dead": "hold"}
+#: Beyond a step of sixty seconds with whatever chance adds to it, and before the end of two.
+ONE_STEP_MS: Final = 70_000
 LOOSE: Final[dict[str, Any]] = {"concurrency": 8, "on_dead": "skip"}
 
 
@@ -100,7 +102,8 @@ async def test_nothing_passes_an_event_that_is_refused(stage: Stage, r: Receiver
         await other.received(1)
     told += ["evt_9999_000000", "evt_8888_000000"]
     assert ids(r.requests) == told[: head + 1]
-    await stage.until(lambda: waits(stage, attempt=2), "its second try", passing_ms=1_000)
+    stage.clock.ms += ONE_STEP_MS
+    await stage.until(lambda: waits(stage, attempt=2), "its second try")
     assert ids(r.requests) == [*told[: head + 1], told[head]]
     refusing.names.clear()
     await stage.until(stage.is_drained, "the end of the log", passing_ms=1_000)
@@ -157,7 +160,8 @@ async def test_a_restart_while_one_waits_lets_nothing_pass_it(
         await (stage.kill() if is_killed else stage.stop())
         assert ids(r.requests) == told[: head + 1]
         stage.deliver("two")
-        await stage.until(lambda: waits(stage, attempt=2), "its second try", passing_ms=1_000)
+        stage.clock.ms += ONE_STEP_MS
+        await stage.until(lambda: waits(stage, attempt=2), "its second try")
         assert set(ids(r.requests)[head + 1 :]) == {told[head]}
         refusing.names.clear()
         await stage.until(stage.is_drained, "the end of the log", passing_ms=1_000)

@@ -42,6 +42,8 @@ DEVICES: Final = 6
 SETTINGS: Final = {"PUNCHGATE_INGEST__RATE_REQUESTS": "0", "PUNCHGATE_REPORT__RATE_REQUESTS": "0"}
 #: From the start of the process, with the interpreter's own second in it.
 FIRST_ACKNOWLEDGEMENT_S: Final = 5
+#: What a device is told that comes while there is nobody who could commit.
+RETRY_AFTER_S: Final = 5
 #: What a device may meet while a gateway stops as it should: an honest no, nobody there, or an idle
 #: connection that ends just as the device wants to use it again. `stops_in_order` sees to it that
 #: the last is all that `closed` stands for.
@@ -75,7 +77,8 @@ class Stage:
         )
         before = len(self.ledger.read().acked)
         gateway.until(
-            lambda: len(self.ledger.read().acked) > before, within_s=FIRST_ACKNOWLEDGEMENT_S
+            lambda: len(self.ledger.read().acked) > before,
+            within_s=RETRY_AFTER_S + FIRST_ACKNOWLEDGEMENT_S,
         )
 
     def goes_on_for_a_while(self, most: int = 3000) -> None:

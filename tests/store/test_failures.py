@@ -21,7 +21,7 @@ from punchgate.store.error import StoreUnavailable
 from tests import postgres
 from tests.store.stage import Stage, fact
 
-WRITERS = ("here", "apart")
+WHICH_WRITERS = ("here", "apart")
 
 SECRET = "Ada-Lovelace-4711"
 

@@ -23,7 +23,7 @@ from tests import installed, postgres
 from tests.store import stage as stages
 from tests.store.stage import NOW, Stage, caused, fact, held
 
-WRITERS = ("here", "apart")
+WHICH_WRITERS = ("here", "apart")
 
 
 async def _touches(stage: Stage) -> dict[int, int]:

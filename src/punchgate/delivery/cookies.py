@@ -8,13 +8,14 @@ written is aiohttp's.
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
-
-import aiohttp
-from yarl import URL
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from punchgate.delivery.reader import Headers
 from punchgate.domain.target import Target
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
 
 #: As many as RFC 6265, 6.1 asks of every client; a receiver needs one or two.
 COOKIES_MAX: Final = 50
@@ -40,20 +41,30 @@ class CookieJar:
     """
 
     def __init__(self) -> None:
-        # Receivers in a private network are often known by their address alone, which aiohttp keeps
-        # no cookies for unless told: with one endpoint to a jar nobody else's can be sent there.
-        self._jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
+        self._made: aiohttp.CookieJar | None = None
         self._place: _Place | None = None
 
     def __len__(self) -> int:
-        return len(self._jar)
+        return 0 if self._made is None else len(self._made)
+
+    @property
+    def _jar(self) -> "aiohttp.CookieJar":
+        if self._made is None:
+            # An eighth of a server's start, for what few receivers send.
+            import aiohttp  # noqa: PLC0415 (above)
+
+            # Receivers in a private network are often known by their address alone, which aiohttp
+            # keeps no cookies for unless told: with one endpoint to a jar nobody else's can be sent
+            # there.
+            self._made = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
+        return self._made
 
     def header(self, target: Target) -> str:
         """Give the `Cookie` header for a request; empty where there is nothing to send."""
         if self._place is None:
             return ""
         self._stay(target)
-        if not len(self._jar):
+        if not len(self):
             return ""
         # What goes back is what came, quotes included; aiohttp would write it in its own way.
         sent = {(morsel.key, morsel.value): morsel.coded_value for morsel in self._jar}
@@ -84,7 +95,9 @@ class CookieJar:
 
 
 @lru_cache(maxsize=1_024)
-def _url(target: Target) -> URL:
+def _url(target: Target) -> "URL":
+    from yarl import URL  # noqa: PLC0415 (comes with aiohttp, see above)
+
     host = f"[{target.host}]" if ":" in target.host else target.host
     path, _, query = target.path_query.partition("?")
     return URL.build(
