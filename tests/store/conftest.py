@@ -1,7 +1,7 @@
 """An open store for each test of this suite, once on SQLite and once on PostgreSQL.
 
-A module that says `WHICH_WRITERS = ("here", "apart")` gets its store with both writers of each database:
-the one inside the process, and the one with a process of its own.
+A module that says `WHICH_WRITERS = ("here", "apart")` gets its store with both writers of each
+database: the one inside the process, and the one with a process of its own.
 """
 
 from collections.abc import AsyncIterator
