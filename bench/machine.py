@@ -5,6 +5,7 @@ what a number means.
 """
 
 import os
+import platform
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -116,6 +117,7 @@ def describe(folder: Path) -> Mapping[str, str]:
         "processor": _processor(),
         "kernel": os.uname().release,
         "flush p50": f"{flush_p50_ms(folder):.2f} ms (4 KiB, fdatasync, the disk of the data)",
+        "python": f"{platform.python_version()}, {platform.python_compiler()}",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
     }
 

@@ -78,4 +78,4 @@ def test_a_flush_takes_time_and_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_the_description_names_what_a_ratio_depends_on(tmp_path: Path) -> None:
-    assert {"cores", "flush p50", "memory"} <= set(machine.describe(tmp_path))
+    assert {"cores", "flush p50", "memory", "python"} <= set(machine.describe(tmp_path))

@@ -97,6 +97,17 @@ async def test_what_a_terminal_or_a_service_manager_sends_to_everyone_does_not_e
     assert apart.writing_pid == pid
 
 
+async def test_what_lies_in_the_working_directory_is_not_taken_for_a_module(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("msgspec", "sqlite3", "punchgate"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(1)\n")
+    monkeypatch.chdir(tmp_path)
+
+    async with stages.open_stage(sqlite_url, writes_apart=True) as stage:
+        assert list(await stage.store.writer.record([fact()])) == ["recorded"]
+
+
 async def test_closing_ends_the_process(database_url: str) -> None:
     async with stages.open_stage(database_url, writes_apart=True) as stage:
         pid = stage.writing_pid

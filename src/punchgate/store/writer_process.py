@@ -11,6 +11,7 @@ piece of work the punches go first. On PostgreSQL nobody waits for anybody.
 """
 
 import asyncio
+import os
 import socket
 import sys
 from asyncio.subprocess import Process
@@ -45,6 +46,7 @@ START_S: Final = 30.0
 STOP_S: Final = 35.0
 #: How long until another try, when a process could not be started.
 RETRY_S: Final = 1.0
+_PROGRAM: Final = (sys.executable, "-P", "-m", "punchgate.store.writer_child")
 _GONE: Final = "The writing process is not there; another is being started."
 
 
@@ -254,11 +256,11 @@ class ProcessWriter:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "punchgate.store.writer_child",
+                *_PROGRAM,
                 stdin=theirs.fileno(),
                 pass_fds=tuple(self._keep),
+                # Our modules are found where we found them, whatever lies in the working directory.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         _, channel = await self._loop.create_connection(
             lambda: _Channel(process, told=self._told, lost=self._lost), sock=ours
