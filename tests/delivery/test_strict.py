@@ -24,8 +24,8 @@ from tests.gateway import MAIN
 from tests.receiver import Answer, Behaviour, Drop, Receiver, Request
 
 STRICT: Final[dict[str, Any]] = {"concurrency": 1, "on_dead": "hold"}
-#: Beyond a step of sixty seconds with whatever chance adds to it, and before the end of two.
-ONE_STEP_MS: Final = 70_000
+#: Beyond a step of sixty seconds with the fifth that chance may add, and before the end of two.
+ONE_STEP_MS: Final = 75_000
 LOOSE: Final[dict[str, Any]] = {"concurrency": 8, "on_dead": "skip"}
 
 

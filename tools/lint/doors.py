@@ -22,6 +22,7 @@ OTHER_STORE_FILES: Final = {
     "error.py": "says what failed; no statement",
     "fact.py": "values that the writer takes and gives; no statement",
     "failure.py": "the log line of a failure; no statement",
+    "insert_sqlite.py": "the text of an INSERT; no statement is run",
     "locks.py": "numbers of locks, and holding them",
     "migrate.py": "brings a whole database to the newest schema",
     "parcel.py": "what a server and its writing process say to each other; no statement",

@@ -27,6 +27,7 @@ from punchgate.domain.event import Position
 from punchgate.domain.ids import AccountNo, EndpointId
 from punchgate.store import leases, problems, schema
 from punchgate.store.database import slices
+from punchgate.store.insert_sqlite import Insert
 
 #: The one key of an endpoint that gets everything in strict order.
 ALL: Final = "*"
@@ -66,6 +67,10 @@ class Tried(NamedTuple):
     error: str | None
     answer: str | None
     replay_id: str | None = None
+
+
+_COLUMNS: Final = ("account", "endpoint_id", *Tried._fields)
+_ATTEMPTS: Final = Insert("attempt", _COLUMNS)
 
 
 class Buried(NamedTuple):
@@ -112,8 +117,7 @@ def settle(
         return False
     whose = {"account": account, "endpoint_id": endpoint_id}
     if learned.tried:
-        rows = [(account, endpoint_id, *item) for item in learned.tried]
-        tx.exec_driver_sql(_note_attempt(tx.dialect), rows)
+        _note_attempts(tx, [(account, endpoint_id, *item) for item in learned.tried])
     _park(tx, whose, learned.parked)
     _free(tx, account, endpoint_id, learned.freed)
     _bury(tx, whose, learned.buried)
@@ -196,14 +200,22 @@ def prune(tx: Connection, *, last: int, is_accepted: bool, most: int) -> int:
     return tx.execute(delete(_ATTEMPT).where(_ATTEMPT.c.no.in_(some))).rowcount
 
 
-@cache
-def _note_attempt(dialect: Dialect) -> str:
-    """Give the INSERT of an attempt in the driver's own words.
+def _note_attempts(tx: Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Write attempts in the driver's own words.
 
     One is written for every delivery, and SQLAlchemy's look at each value costs more than writing.
     """
-    columns = ["account", "endpoint_id", *Tried._fields]
-    return str(insert(_ATTEMPT).values(dict.fromkeys(columns)).inline().compile(dialect=dialect))
+    if tx.dialect.name == "sqlite":
+        for text, values in _ATTEMPTS.statements(rows):
+            tx.exec_driver_sql(text, values)
+    else:
+        tx.exec_driver_sql(_note_attempt(tx.dialect), rows)
+
+
+@cache
+def _note_attempt(dialect: Dialect) -> str:
+    wanted = insert(_ATTEMPT).values(dict.fromkeys(_COLUMNS)).inline()
+    return str(wanted.compile(dialect=dialect))
 
 
 def _parked(row: Row[Any]) -> Parked:

@@ -8,51 +8,26 @@ SQLite file, so what is looked up here stays true until the commit. The twin for
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Any, Final
 
 from punchgate.domain import event
 from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.domain.punch import Punch
 from punchgate.store.fact import Fact, Held, Outcome
+from punchgate.store.insert_sqlite import Insert
 from punchgate.store.roster import Roster, Seat
 
-#: Most rows of one INSERT. One statement for many rows lets go of the interpreter once instead of
-#: once per row, which is what the event loop beside it needs. Each number of rows up to this one is
-#: a statement of its own, so that an ordinary group is one statement per table; SQLite keeps them
-#: prepared.
-_CHUNK: Final = 64
-
-
-class _Insert:
-    """An INSERT of any number of rows up to `_CHUNK`."""
-
-    def __init__(self, table: str, columns: Sequence[str], tail: str = "") -> None:
-        self._head = f"INSERT INTO {table} ({','.join(columns)}) VALUES "
-        self._row = "(" + ",".join("?" * len(columns)) + ")"
-        self._tail = tail
-        self._texts: dict[int, str] = {}
-
-    def text(self, rows: int) -> str:
-        """Give the statement for a number of rows."""
-        text = self._texts.get(rows)
-        if text is None:
-            text = self._head + ",".join([self._row] * rows) + self._tail
-            self._texts[rows] = text
-        return text
-
-
-_PUNCH: Final = _Insert("punch", Punch._fields)
-_EVENT: Final = _Insert(
+_PUNCH: Final = Insert("punch", Punch._fields)
+_EVENT: Final = Insert(
     "event", ["account", "id", "key", "type", "occurred_at", "received_at", "body"]
 )
-_PERSON: Final = _Insert("person", ["account", "person_no", "user_code", "created_at"])
-_STALE: Final = _Insert(
+_PERSON: Final = Insert("person", ["account", "person_no", "user_code", "created_at"])
+_STALE: Final = Insert(
     "workday_stale",
     ["account", "date", "person_no", "touch"],
     " ON CONFLICT (account, date, person_no) DO UPDATE SET touch = excluded.touch",
 )
-_HELD: Final = _Insert(
+_HELD: Final = Insert(
     "quarantine", [*Held._fields, "state"], " ON CONFLICT (account, quarantine_id) DO NOTHING"
 )
 #: One question and not two: each lets go of the interpreter.
@@ -153,7 +128,6 @@ def _seat(db: sqlite3.Connection, new: Sequence[Fact], roster: Roster) -> None:
         _write(db, _PERSON, rows)
 
 
-def _write(db: sqlite3.Connection, insert: _Insert, rows: Sequence[tuple[Any, ...]]) -> None:
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
-        db.execute(insert.text(len(chunk)), list(chain.from_iterable(chunk)))
+def _write(db: sqlite3.Connection, insert: Insert, rows: Sequence[tuple[Any, ...]]) -> None:
+    for text, values in insert.statements(rows):
+        db.execute(text, values)
