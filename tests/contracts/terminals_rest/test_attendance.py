@@ -179,7 +179,7 @@ async def test_identical_rows_are_one_punch_and_reading_again_changes_nothing(
 
 
 async def test_two_requests_at_once_get_the_same_reading(stage: Stage) -> None:
-    async with virtual.playing(records=200) as played:
+    async with virtual.playing(records=20_000) as played:
         await stage.play(played, "principal")
         first, second = await asyncio.gather(
             *(stage.ask("/devices/principal/attendance") for _ in range(2))
