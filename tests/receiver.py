@@ -131,6 +131,8 @@ class Receiver:
         self.scheme = "http"
         self._keeps_requests = keeps_requests
         self._script: deque[Behaviour] = deque()
+        #: Nobody listens any more.
+        self.is_over = False
         self._lines: set[_Line] = set()
         self._changed = asyncio.Event()
 
@@ -206,6 +208,9 @@ class _Line(asyncio.Protocol):
         # uvloop's transports are none of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
         self._number = self._receiver.joined(self)
+        if self._receiver.is_over:
+            # It was accepted just before the end.
+            self._transport.abort()
 
     def connection_lost(self, _error: Exception | None) -> None:
         for task in self._tasks:
@@ -347,6 +352,7 @@ async def open(  # noqa: A001 (reads as receiver.open)
         yield receiver
     finally:
         server.close()
+        receiver.is_over = True
         receiver.hang_up()
         with contextlib.suppress(AssertionError):
             await receiver.until(lambda: receiver.open_connections == 0, "the last to leave")

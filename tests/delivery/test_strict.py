@@ -176,7 +176,7 @@ async def test_a_restart_in_the_middle_repeats_in_order_and_skips_nothing(
     async with open_stage(tmp_path, database_url) as stage, receiver.open() as r:
         r.otherwise = ledger = Ledger()
         await stage.add_endpoint(r.url(), **STRICT)
-        told = [one.id for one in await stage.tell_many(20, 30)]
+        told = [one.id for one in await stage.tell_many(20, 100)]
         stage.deliver()
         await stage.until(lambda: len(ledger.taken) > 100, "the middle")
         await (stage.kill() if is_killed else stage.stop())
