@@ -351,12 +351,24 @@ async def open(  # noqa: A001 (reads as receiver.open)
     try:
         yield receiver
     finally:
-        server.close()
         receiver.is_over = True
+        await _accept_nobody_more(server)
+        server.close()
         receiver.hang_up()
         with contextlib.suppress(AssertionError):
             await receiver.until(lambda: receiver.open_connections == 0, "the last to leave")
         await server.wait_closed()
+
+
+async def _accept_nobody_more(server: asyncio.Server) -> None:
+    """Stop accepting, and have whom the loop has accepted already become a connection.
+
+    A server that closes first lets them fall: asyncio then makes a transport that nobody gets.
+    """
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening.fileno())
+    for _ in range(2):
+        await asyncio.sleep(0)  # noqa: TID251 (a turn of the loop each)
 
 
 async def _listen(

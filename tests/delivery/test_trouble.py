@@ -32,15 +32,6 @@ from tests.receiver import (
     Trickle,
 )
 
-# Receivers end here while lanes still call them: a connection that the loop has accepted and handed
-# to nobody yet is the test's own, and is closed with it.
-pytestmark = [
-    pytest.mark.filterwarnings(
-        f"ignore:Exception ignored in. {what}:pytest.PytestUnraisableExceptionWarning"
-    )
-    for what in ("<function _SelectorTransport.__del__", "<socket.socket")
-]
-
 #: How long an answer may take here.
 WHOLE_S: Final = 0.6
 PEOPLE, EACH = 30, 3
