@@ -187,6 +187,13 @@ def test_each_parcel_of_a_group_has_its_own_answer_and_the_first_tells_of_the_co
     assert answers[0].commit.rows == 4
 
 
+def test_a_group_of_nothing_but_quarantine_counts_its_rows() -> None:
+    (only,) = answer([Parcel([], [held(), held()])], _commit)  # type: ignore[arg-type]  # as above
+
+    assert only.commit is not None
+    assert only.commit.rows == 2
+
+
 def test_a_parcel_that_cannot_be_read_has_its_fault_and_its_neighbours_go_on() -> None:
     group = [Answer([], fault="odd"), Parcel([fact("a")], [])]
 

@@ -47,7 +47,7 @@ class Channel:
         return bool(waiting)
 
     def first(self) -> bytes | None:
-        """Wait for the first message; None when the server is gone."""
+        """Wait for the first message, which comes alone; None when the server is gone."""
         while data := self._receive(may_wait=True):
             for message in self._frames.feed(data):
                 return message
@@ -98,7 +98,7 @@ def answer(group: Sequence[Parcel | Answer], commit: Commit) -> list[Answer]:
         failure = describe(error.__cause__)
     except Exception as error:  # noqa: BLE001 (whatever it is, its callers must hear of it)
         fault = _words(error)
-    done = parcel.Commit(time.perf_counter() - started, len(outcomes) and len(facts) + len(held))
+    done = parcel.Commit(time.perf_counter() - started, len(facts) + len(held))
     answers: list[Answer] = []
     rest = iter(outcomes)
     for one in group:
