@@ -118,15 +118,15 @@ def test_after_the_last_write_the_store_knows_what_is_known(steps: list[Any]) ->
             case ("free", key) if key in notes.parked:
                 notes.free(key)
             case ("fail",):
-                notes.give_back(notes.take(START._replace(seq=number)))
+                notes.give_back(notes.take(START._replace(seq=START.seq + number)))
             case ("write",):
-                learned = notes.take(START._replace(seq=number))
+                learned = notes.take(START._replace(seq=START.seq + number))
                 assert not {item.key for item in learned.parked} & set(learned.freed)
                 store |= {item.key: item for item in learned.parked}
                 for key in learned.freed:
                     store.pop(key, None)
                 log.extend(learned.tried)
-                assert learned.position == START._replace(seq=number)
+                assert learned.position == START._replace(seq=START.seq + number)
     assert store == notes.parked
     ids = [item.event_id for item in log]
     assert len(ids) == sum(step[0] == "park" for step in steps)
