@@ -8,7 +8,6 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.ports import free_port
 
 _OWNER: Final = "punchgate"
 #: Between our look at a free port and the server's bind somebody else may take it.
@@ -118,7 +119,7 @@ def _create(programs: Path, home: Path, user: str | None, password: str) -> None
 
 def _start(programs: Path, home: Path, user: str | None, settings: Mapping[str, str]) -> int:
     for attempt in range(_PORT_TRIES):
-        port = _free_port()
+        port = free_port()
         options = {**settings, "port": str(port), "unix_socket_directories": str(home)}
         flags = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         pg_ctl = (programs / "pg_ctl", "start", "-w", "-s", "-t", str(_START_S), "-D", _data(home))
@@ -155,13 +156,6 @@ def _server_user() -> str | None:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _data(home: Path) -> Path:

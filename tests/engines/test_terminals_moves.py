@@ -4,28 +4,26 @@ Real: the engine, the store, virtual terminals on loopback.
 """
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from punchgate.domain.error import NotFound
+from punchgate.protocols.zk.commands import Command
+from punchgate.protocols.zk.packets import Packet
 from punchgate.store import problems
 from punchgate.usecases import audit, devices, terminal_moves
 from punchgate.usecases import terminal_contact as contact
 from punchgate.usecases.terminal_orders import Place
 from punchgate.usecases.terminal_register import Changes, Registered
+from tests.engines import relay
 from tests.engines import stage as stages
 from tests.engines.stage import LONG_S, Stage
 from tests.gateway import MAIN
+from tests.ports import free_port
 from tests.simulators import virtual
 from tests.simulators.virtual import Playing
-
-
-def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        return int(closed.getsockname()[1])
 
 
 def _place(stage: Stage) -> Place:
@@ -70,7 +68,7 @@ async def test_I9_a_terminal_that_is_removed_is_enabled_first(tmp_path: Path) ->
 
 async def test_I9_one_that_does_not_answer_is_removed_and_that_is_told(tmp_path: Path) -> None:
     async with stages.open(tmp_path) as stage:
-        port = _closed_port()
+        port = free_port()
         await stages.register(stage.gateway, port)
         await _leave_disabled(stage)
         removed = await _remove(stage)
@@ -92,7 +90,7 @@ async def test_a_terminal_that_is_not_marked_is_not_called_when_it_goes(tmp_path
 async def test_I9_a_terminal_is_enabled_before_it_is_called_elsewhere(tmp_path: Path) -> None:
     async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
         await _leave_disabled(stage, playing)
-        moved = await _set(stage, Changes(port=_closed_port()))
+        moved = await _set(stage, Changes(port=free_port()))
         assert playing.terminal.memory.is_enabled
         assert (moved.left_address, moved.terminal.disabled_at) == (None, None)
         assert await _left(stage) == []
@@ -102,7 +100,7 @@ async def test_I9_a_terminal_that_moved_by_itself_is_enabled_at_its_new_address(
     tmp_path: Path,
 ) -> None:
     async with virtual.playing() as playing, stages.open(tmp_path) as stage:
-        old = _closed_port()
+        old = free_port()
         await stages.register(stage.gateway, old)
         await _leave_disabled(stage, playing)
         moved = await _set(stage, Changes(port=playing.port))
@@ -133,12 +131,27 @@ async def test_I9_a_terminal_that_went_meanwhile_is_not_disabled(tmp_path: Path)
 
 
 async def test_a_removal_waits_for_the_reading_that_has_it_disabled(tmp_path: Path) -> None:
-    async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
+    is_disabled, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold_up(packet: Packet, _: asyncio.StreamWriter) -> bool:
+        if is_disabled.is_set():
+            await may_go_on.wait()
+        elif packet.command == Command.DISABLEDEVICE:
+            is_disabled.set()
+        return True
+
+    async with (
+        virtual.playing() as playing,
+        relay.relaying(playing.port, hold_up) as port,
+        stages.calling(tmp_path / "gateway", port) as stage,
+    ):
         reading = asyncio.ensure_future(stage.read())
         async with asyncio.timeout(LONG_S):
-            while (await stage.known()).disabled_at is None:  # noqa: ASYNC110 (another session)
-                await asyncio.sleep(0)  # noqa: TID251 (looks again until the deadline)
-        removed = await _remove(stage)
+            await is_disabled.wait()
+        assert (await stage.known()).disabled_at is not None
+        removal = asyncio.ensure_future(_remove(stage))
+        may_go_on.set()
+        removed = await removal
         assert (await reading).rows == 50
         assert playing.terminal.memory.is_enabled
         assert removed.left_address is None

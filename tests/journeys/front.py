@@ -17,6 +17,7 @@ from typing import Final
 
 from tests import installed
 from tests.journeys import gateway
+from tests.ports import free_port
 
 _SHIPPED: Final = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
@@ -43,7 +44,7 @@ def running(home: Path, upstream_port: int) -> Iterator[Front]:
     program = installed.program("nginx", package="nginx")
     home.mkdir()
     certificate, key = _certificate(home)
-    port, inner_port = gateway.free_port(), gateway.free_port()
+    port, inner_port = free_port(), free_port()
     configuration = home / "nginx.conf"
     configuration.write_text(
         _filled(

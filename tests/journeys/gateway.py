@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from tests.ports import free_port
 
 _ROOT: Final = Path(__file__).parents[2]
 _READY_S: Final = 30
@@ -31,14 +32,6 @@ def until(condition: Callable[[], bool], *, within_s: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s:g} s"
         pause.wait(0.01)
-
-
-def free_port() -> int:
-    """Give a port of loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment() -> Mapping[str, str]:
@@ -104,15 +97,18 @@ class Gateway:
                 env={**environment(), **self.settings},
             )
 
-    def ready(self) -> bool:
-        """Say whether it serves; AssertionError with its log if it has ended instead."""
+    def is_there(self) -> bool:
+        """Give True; AssertionError with its log if it has ended instead."""
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended:\n{self.log()}"
+        return True
+
+    def ready(self) -> bool:
+        """Say whether it serves; AssertionError with its log if it has ended instead."""
         try:
-            status, _ = ask(f"{self.url}/readyz", {})
+            return self.is_there() and ask(f"{self.url}/readyz", {})[0] == 200
         except OSError:
             return False
-        return status == 200
 
     def serve(self) -> None:
         """Start serving and wait until it does."""

@@ -67,7 +67,8 @@ class Stage:
         before = len(self.ledger.read().acked)
         self.gateway.start()
         gateway.until(
-            lambda: len(self.ledger.read().acked) > before, within_s=FIRST_ACKNOWLEDGEMENT_S
+            lambda: self.gateway.is_there() and len(self.ledger.read().acked) > before,
+            within_s=FIRST_ACKNOWLEDGEMENT_S,
         )
 
     def goes_on_without_a_start(self, dead: int | None) -> None:

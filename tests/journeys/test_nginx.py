@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.journeys import front, gateway
 from tests.journeys.front_stage import Answer, Behind, Stage, said_to
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -223,7 +224,7 @@ async def test_more_than_two_hundred_requests_at_once_of_one_address_are_answere
 
 
 async def test_a_gateway_that_is_away_is_503_with_retry_after(tmp_path: Path) -> None:
-    nobody = gateway.free_port()
+    nobody = free_port()
     with front.running(tmp_path / "front", nobody) as running:
         async with aiohttp.ClientSession() as session:
             stage = Stage(running, Behind(), session)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.journeys import gateway
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +128,7 @@ def test_an_expired_subscription_is_waited_for_as_long_as_patience_lasts(house: 
 
 
 def test_a_server_that_is_away_is_given_up_after_patience() -> None:
-    nobody = f"http://127.0.0.1:{gateway.free_port()}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     ended = simulate(
         *("--server", nobody, "--serial", "SIM-A", "--token", "some-token"),
         *("--patience", "0.1", "--json"),
