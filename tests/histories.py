@@ -57,12 +57,38 @@ def history(seed: int, name: str) -> list[dict[str, Any]]:
     return items
 
 
-def uploads(items: list[dict[str, Any]], seed: int) -> Iterator[list[dict[str, Any]]]:
-    """Cut a history into uploads; some send again what was sent before."""
+def forgetful(seed: int, start: datetime) -> list[dict[str, Any]]:
+    """Make punch objects of a week in which sides are forgotten and stays last up to two days.
+
+    Out of order; some lie ahead of the tests' clock if `start` does not lie a week behind it.
+    """
+    draw = random.Random(seed)  # noqa: S311 (a history, no secret)
+    items = []
+    for code in PEOPLE[:2]:
+        for day in range(DAYS):
+            came = start + timedelta(days=day, seconds=draw.randrange(86_400))
+            went = came + timedelta(seconds=draw.randrange(3_600, 48 * 3_600))
+            for time, state, chance in (
+                (came, 0, 0.7),
+                (came + timedelta(seconds=30), 0, 0.2),
+                (came + timedelta(hours=4), draw.choice((1, 2, 3)), 0.2),
+                (went, 1, 0.6),
+            ):
+                if draw.random() < chance:
+                    time_text = time.isoformat(" ")
+                    items.append({"user_id": code, "att_time": time_text, "att_state": state})
+    draw.shuffle(items)
+    return items
+
+
+def uploads(
+    items: list[dict[str, Any]], seed: int, *, most: int = 12
+) -> Iterator[list[dict[str, Any]]]:
+    """Cut a history into uploads of `most` at most; some send again what was sent before."""
     draw = random.Random(seed)  # noqa: S311 (a history, no secret)
     start = 0
     while start < len(items):
-        end = start + draw.randint(1, 12)
+        end = start + draw.randint(1, most)
         yield items[start:end]
         if draw.random() < 0.3:
             yield draw.sample(items[:end], min(4, len(items[:end])))
@@ -87,7 +113,7 @@ def _nights(draw: random.Random) -> Iterator[tuple[datetime, int | None]]:
     """Shifts across midnight with rests between: what a punch changes is a date away at most.
 
     Ins that follow each other for days without a rest longer than a session would reach further
-    than the dates beside a punch, which are all that a punch touches.
+    than a punch touches.
     """
     for day in range(DAYS):
         start = FIRST + timedelta(days=day, hours=draw.randint(17, 22), minutes=draw.randint(0, 59))

@@ -6,8 +6,9 @@ does the same is tested where a child process is started.
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,57 @@ async def test_a_gateway_is_ready_then_stops_in_order(tmp_path: Path) -> None:
     # The directory is free again and nothing was left half done.
     async with app.open_context(Settings(data=tmp_path), serving=True) as context:
         assert context.writer.waiting == 0
+
+
+@asynccontextmanager
+async def _half_said(address: str, headers: Mapping[str, str]) -> AsyncIterator[None]:
+    """Begin a request, and say the rest of it in the end: it is answered."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = [f"{name}: {text}" for name, text in {**headers, "Content-Length": "2"}.items()]
+    writer.write("\r\n".join([f"POST {INGEST} HTTP/1.1", *lines, "", "{"]).encode())
+    await writer.drain()
+    yield
+    writer.write(b"}")
+    assert await reader.readline() == b"HTTP/1.1 400 Bad Request\r\n"
+    writer.close()
+
+
+async def _takes_calls(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_every_listener_takes_no_more_calls_as_soon_as_it_is_to_stop(tmp_path: Path) -> None:
+    headers = await _prepare(tmp_path)
+    async with _serving(tmp_path) as served:
+        both = (served.running.http, served.running.devices)
+        async with _half_said(both[0], headers), _half_said(both[1], headers):
+            served.stop.set()
+            # Neither waits for what the other has under way.
+            async with asyncio.timeout(15):
+                for address in both:
+                    while await _takes_calls(address):
+                        pass
+
+
+async def test_a_gateway_that_can_write_nothing_any_more_stops_in_order_too(tmp_path: Path) -> None:
+    headers = await _prepare(tmp_path)
+    async with _serving(tmp_path) as served:
+        with closing(sqlite3.connect(tmp_path / "punchgate.db")) as db:
+            # What the workers, the terminals and the last flush would write to.
+            for table in ("cursor", "process", "presence", "terminal"):
+                db.execute(f"ALTER TABLE {table} RENAME TO no_{table}")
+        punch = {"user_id": "1", "att_time": "2026-06-21 09:30:00"}
+        assert await _post(served.running.http, punch, headers) == 200
+        served.stop.set()
+        async with asyncio.timeout(40):
+            await served.task
 
 
 async def test_the_listener_for_devices_carries_only_what_terminals_need(tmp_path: Path) -> None:

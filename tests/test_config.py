@@ -151,10 +151,26 @@ def test_a_database_named_in_the_same_place_wins_over_the_directory(file: Path) 
     assert config.load(file).settings.database_url == "postgresql://h/x"
 
 
-def test_I8_a_password_in_the_database_url_is_not_shown(file: Path) -> None:
-    file.write_text('database = "postgresql://gate:hush@db:5432/punches"\n')
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgresql://gate:hush@db:5432/punches", "postgresql://gate:***@db:5432/punches"),
+        ("postgresql://gate:hu:sh@db/punches", "postgresql://gate:***@db/punches"),
+        ("postgresql://gate:hu/sh@db/punches", "postgresql://gate:***@db/punches"),
+        (
+            "postgresql://gate@db/p?password=hush&ssl=on",
+            "postgresql://gate@db/p?password=***&ssl=on",
+        ),
+        ("postgresql://gate@db/punches", "postgresql://gate@db/punches"),
+        ("sqlite:////srv/a:b@c.db", "sqlite:////srv/a:b@c.db"),
+    ],
+)
+def test_I8_a_password_in_the_database_url_is_not_shown(
+    file: Path, given: str, expected: str
+) -> None:
+    file.write_text(f'database = "{given}"\n')
     shown = {each.name: each.value for each in config.show(config.load(file))}
-    assert shown["database"] == "postgresql://gate:***@db:5432/punches"
+    assert shown["database"] == expected
 
 
 def test_every_setting_is_explained_where_it_is_declared() -> None:

@@ -4,13 +4,17 @@ Real: the event loop and its clock; the first rest is made short by its argument
 """
 
 import asyncio
+import io
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 
+from punchgate import telemetry
 from punchgate.runtime import Supervisor, Worker, every, paced
+from punchgate.store.error import StoreUnavailable
 
 
 @asynccontextmanager
@@ -83,6 +87,35 @@ async def test_who_rests_after_a_failure_is_named_and_who_recovered_is_not() -> 
         assert supervisor.failing == set()
 
 
+@pytest.mark.parametrize(
+    ("error", "field", "words"),
+    [
+        (StoreUnavailable("The database file cannot be written."), "slug", "store.unavailable"),
+        # Which says by itself no more than that something failed in it.
+        (ExceptionGroup("tasks", [ValueError("broken")]), "trace", "ValueError: broken"),
+    ],
+)
+async def test_a_failure_is_one_line_that_says_why(
+    error: Exception, field: str, words: str
+) -> None:
+    before = telemetry.SINK.stream, telemetry.SINK.level
+    stream = io.StringIO()
+    telemetry.configure("info", stream)
+
+    async def fail() -> None:
+        raise error
+
+    supervisor = Supervisor([Worker("bad", fail)], first_backoff_s=3600)
+    try:
+        async with _running(supervisor):
+            await _until(lambda: "bad" in supervisor.failing)
+    finally:
+        telemetry.SINK.stream, telemetry.SINK.level = before
+    (line,) = map(json.loads, stream.getvalue().splitlines())
+    assert (line["event"], line["worker"]) == ("worker.failed", "bad")
+    assert words in line[field]
+
+
 async def test_rests_double_after_each_failure() -> None:
     """Asked of the loop's own timers: which moments were the starts put off to."""
     loop = asyncio.get_running_loop()
@@ -136,6 +169,28 @@ async def test_stopping_ends_every_worker_and_lets_each_leave_things_in_order() 
             await task
 
     assert sorted(left) == ["a", "b"]
+
+
+async def test_stopping_ends_a_worker_that_cannot_leave_things_in_order() -> None:
+    """As one that would give its leases back, and the database is away."""
+    began = 0
+
+    async def run() -> None:
+        nonlocal began
+        began += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("nobody takes it")
+
+    supervisor = Supervisor([Worker("bad", run)], first_backoff_s=0.0)
+    async with _running(supervisor) as task:
+        await _until(lambda: began == 1)
+        task.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.wait([task])
+
+    assert (began, task.cancelled()) == (1, True)
 
 
 async def test_stopping_ends_a_worker_that_rests_after_a_failure() -> None:

@@ -7,6 +7,8 @@ so a metric is asserted by how much it grew.
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ NAMES = {
     "punchgate_acknowledge_seconds": {"transport"},
     "punchgate_auth_failures": {"contract"},
     "punchgate_build_info": {"version"},
+    "punchgate_codec_errors": {"protocol"},
     "punchgate_commit_rows": set(),
     "punchgate_commit_seconds": set(),
     "punchgate_delivery_attempts": {"outcome"},
@@ -30,6 +33,7 @@ NAMES = {
     "punchgate_delivery_parked_keys": set(),
     "punchgate_delivery_seconds": set(),
     "punchgate_delivery_transitions": {"state"},
+    "punchgate_device_clock_skew_seconds": set(),
     "punchgate_devices": {"state"},
     "punchgate_event_guard_age_seconds": set(),
     "punchgate_http_request_seconds": {"contract", "status"},
@@ -38,6 +42,7 @@ NAMES = {
     "punchgate_replay_jobs": {"state"},
     "punchgate_shed": {"reason"},
     "punchgate_storage_free_bytes": set(),
+    "punchgate_summary_updates": set(),
     "punchgate_terminal_events_dropped": set(),
     "punchgate_unclaimed_devices": set(),
     "punchgate_workdays_stale": set(),
@@ -153,6 +158,25 @@ def test_lines_wait_for_company_until_a_pipe_is_full() -> None:
     assert sink.stream.getvalue().splitlines() == [str(number) for number in range(256)]
 
 
+def test_lines_that_cannot_be_written_are_lost_and_counted_and_stop_nobody() -> None:
+    sink, stream = Sink(), io.StringIO()
+    # A disk without room. Its buffer cannot be written at its end either.
+    with suppress(OSError), Path("/dev/full").open("w", encoding="utf-8") as full:
+        sink.stream = full
+        for number in range(256):
+            sink.add(str(number))
+        sink.add("more")
+        sink.flush()
+    sink.stream = stream
+    sink.add("after")
+    sink.flush()
+    sink.flush()
+
+    first, second = stream.getvalue().splitlines()
+    assert first == "after"
+    assert (json.loads(second)["event"], json.loads(second)["count"]) == ("log.lost", 257)
+
+
 def test_what_is_more_than_news_is_written_at_once(lines: io.StringIO) -> None:
     telemetry.say("thing.happened")
     assert lines.getvalue() == ""
@@ -246,6 +270,8 @@ def test_metrics_have_the_names_and_labels_that_are_documented() -> None:
     telemetry.DEVICES.labels("online").set(0)
     telemetry.ENDPOINTS.labels("active").set(0)
     telemetry.REPLAYS.labels("running").set(0)
+    telemetry.CODEC_ERRORS.labels("zk").inc()
+    telemetry.CLOCK_SKEW.add(amount=1)
     telemetry.ATTEMPTS.add("accepted")
     telemetry.TRANSITIONS.add("active")
     telemetry.DEAD.add()
@@ -256,8 +282,7 @@ def test_metrics_have_the_names_and_labels_that_are_documented() -> None:
         for family in text_string_to_metric_families(telemetry.metrics().decode())
     }
 
-    created = {name for name in found if name.endswith("_created")}
-    assert {name: found[name] for name in found.keys() - created} == NAMES
+    assert found == NAMES
 
 
 def test_no_label_can_betray_anybody() -> None:

@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from punchgate.contracts import ingest_v1, manage_v1, report_v1, terminals_rest
 from punchgate.delivery.sender import Sender
 from punchgate.delivery.state import Tools
 from punchgate.delivery.worker import Deliveries
+from punchgate.domain.error import PunchgateError
 from punchgate.engines import terminals
 from punchgate.engines.terminals import Terminals
 from punchgate.facades import zk
@@ -43,6 +44,7 @@ from punchgate.store.opening import open_store
 from punchgate.usecases import (
     accounts,
     attempts,
+    clocks,
     facade_notices,
     gauges,
     keys,
@@ -60,6 +62,11 @@ from punchgate.usecases.presence import Presence
 def now() -> int:
     """Give the time that is stored: milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def uptime() -> float:
+    """Give the seconds since the machine was started, its sleep included: nobody can set those."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,10 @@ def run(settings: Settings, *, ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are taken."""
     telemetry.configure(settings.log_level, sys.stderr)
     spare_the_collector()
-    uvloop.run(serve(settings, ready=ready))
+    try:
+        uvloop.run(serve(settings, ready=ready))
+    finally:
+        telemetry.SINK.flush()
 
 
 async def serve(
@@ -129,9 +139,14 @@ async def serve(
         edge = Edge(context, now, time.monotonic, stop)
         deliveries = await _deliveries(stack, context, settings)
         calls = terminals.build(
-            context, now, asyncio.sleep, max_sessions=settings.terminals.max_sessions
+            context,
+            now,
+            asyncio.sleep,
+            max_sessions=settings.terminals.max_sessions,
+            owner=_sole_server(settings),
         )
-        stack.push_async_callback(calls.close)
+        await calls.begin()
+        stack.push_async_callback(_at_last, calls.close)
         supervisor = Supervisor(
             [*_workers(context, settings, deliveries), *_calling(calls)],
         )
@@ -144,8 +159,8 @@ async def serve(
         )
         every_mount, device_mounts = _mounts(edge, settings, calls, health)
         running = Running(
-            http=await _listen(stack, settings.http.listen, every_mount),
-            devices=await _listen(stack, settings.devices.listen, device_mounts),
+            http=await _listen(stack, settings.http.listen, every_mount, stop),
+            devices=await _listen(stack, settings.devices.listen, device_mounts, stop),
             facade=await _listen_facade(stack, context, settings),
         )
         telemetry.BUILD.labels(__version__).set(1)
@@ -154,7 +169,6 @@ async def serve(
         await stop.wait()
         telemetry.say("stopping")
     telemetry.say("stopped")
-    telemetry.SINK.flush()
 
 
 def _mounts(
@@ -222,12 +236,23 @@ def _workers(context: Context, settings: Settings, deliveries: Deliveries) -> li
         Worker("presence", every(1.0, partial(transitions.note, context, now))),
         Worker("silence", every(5.0, partial(transitions.sweep, context, now, started_at=now()))),
         Worker("keys", every(30.0, lambda: keys.note_uses(context))),
+        Worker("clock", every(5.0, clocks.Watch(context, now, uptime).look)),
+        Worker("clocks of devices", every(60.0, lambda: clocks.tell(context, now=now()))),
         Worker("quarantine", every(60.0, lambda: quarantine.prune(context, now=now()))),
         Worker("follow", every(0.1, context.log.poll)),
         Worker("deliveries", deliveries.run),
         Worker("attempts", every(3_600.0, upkeep)),
         Worker("workdays", paced(partial(workdays.refresh, context, now))),
     ]
+
+
+def _sole_server(settings: Settings) -> str | None:
+    """Name the one server that a directory can have; None where there may be several.
+
+    Whoever has this name takes over at once what a server held that was killed.
+    """
+    is_alone = database.address(settings.database_url).dialect == "sqlite"
+    return "server" if is_alone else None
 
 
 def _calling(calls: Terminals) -> list[Worker]:
@@ -238,10 +263,12 @@ def _calling(calls: Terminals) -> list[Worker]:
     ]
 
 
-async def _listen(stack: AsyncExitStack, text: str, mounts: list[Mount]) -> str:
+async def _listen(
+    stack: AsyncExitStack, text: str, mounts: list[Mount], stop: asyncio.Event
+) -> str:
     if not text:
         return ""
-    listener = server.listen(Router(mounts), server.Address.read(text))
+    listener = server.listen(Router(mounts), server.Address.read(text), stopping=stop)
     return str(await stack.enter_async_context(listener))
 
 
@@ -292,8 +319,16 @@ async def _end(workers: asyncio.Task[None], context: Context) -> None:
     """End the workers and write what they still hold; runs after the listeners are closed."""
     workers.cancel()
     await asyncio.wait([workers])
-    await context.presence.flush(context.writer, now=now())
-    await keys.note_uses(context)
+    await _at_last(lambda: context.presence.flush(context.writer, now=now()))
+    await _at_last(lambda: keys.note_uses(context))
+
+
+async def _at_last(act: Callable[[], Awaitable[object]]) -> None:
+    """Write what is good to have written in the end; who stops cannot wait for a store."""
+    try:
+        await act()
+    except PunchgateError as error:
+        telemetry.say("stop.unwritten", "warning", slug=error.slug)
 
 
 async def _flush_lines() -> None:

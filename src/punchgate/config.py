@@ -65,7 +65,9 @@ KEY_FILE: Final = "master.key"
 
 Origin = Literal["default", "file", "environment", "option"]
 
-_PASSWORD: Final = re.compile(r"(?<=:)[^:@/]+(?=@)")
+#: Up to the last `@`: not everybody escapes what stands in a password. The driver also takes one
+#: from the query.
+_PASSWORD: Final = re.compile(r"(://[^:@/?]*:).*(?=@)|([?&]password=)[^&]*")
 
 
 class Settings(BaseSettings):
@@ -288,7 +290,7 @@ def _masked(value: Any) -> Any:
         case SecretStr():
             return "***"
         case str():
-            return _PASSWORD.sub("***", value) if "://" in value else value
+            return _PASSWORD.sub(r"\1\2***", value)
         case Path():
             return str(value)
         case tuple():

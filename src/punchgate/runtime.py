@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from punchgate import telemetry
+from punchgate.domain.error import PunchgateError
 
 _FIRST_BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 30.0
@@ -69,12 +70,11 @@ class Supervisor:
                 await worker.run()
             except Exception as error:  # noqa: BLE001 (it is written down, and tried again)
                 self.failing.add(worker.name)
-                telemetry.say(
-                    "worker.failed",
-                    "error",
-                    worker=worker.name,
-                    error=f"{type(error).__name__}: {error}",
-                )
+                _tell(worker, error)
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # It failed on its way out, and must not begin again.
+                    return
                 if clock() - started_s > _LONGEST_BACKOFF_S:
                     backoff_s = self.first_backoff_s
                 await asyncio.sleep(backoff_s)
@@ -82,3 +82,11 @@ class Supervisor:
             else:
                 return
             self.failing.discard(worker.name)
+
+
+def _tell(worker: Worker, error: Exception) -> None:
+    if isinstance(error, PunchgateError):
+        telemetry.say("worker.failed", "error", worker=worker.name, slug=error.slug)
+    else:
+        # Nobody foresaw it, and a group of tasks does not say what failed in it.
+        telemetry.say("worker.failed", "error", worker=worker.name, trace=telemetry.trace(error))

@@ -16,7 +16,13 @@ from itertools import accumulate
 from typing import Any, Final, Literal, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -44,7 +50,10 @@ FIELDS: Final = frozenset(
 )
 
 REGISTRY: Final = CollectorRegistry()
+# A second series for every counter, which says when the process began.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library says no type
 _SHORT: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_LONG: Final = (1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 3_600.0, 86_400.0)
 _LARGE: Final = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 
 
@@ -151,11 +160,26 @@ TERMINAL_EVENTS_DROPPED: Final = Counter(
     "Live events of terminals that came faster than they were read; the log has them.",
     registry=REGISTRY,
 )
+CLOCK_SKEW: Final = Tally(
+    "punchgate_device_clock_skew_seconds",
+    "How far the clocks of terminals were from ours, either way, at each look.",
+    (),
+    _LONG,
+)
+CODEC_ERRORS: Final = Counter(
+    "punchgate_codec_errors",
+    "Conversations that ended with what the protocol does not allow.",
+    ["protocol"],
+    registry=REGISTRY,
+)
 AUTH_FAILURES: Final = Counter(
     "punchgate_auth_failures", "Refused credentials.", ["contract"], registry=REGISTRY
 )
 STALE: Final = Gauge(
     "punchgate_workdays_stale", "Workdays that wait to be computed.", registry=REGISTRY
+)
+SUMMARY_UPDATES: Final = Counter(
+    "punchgate_summary_updates", "Days whose computed summary has changed.", registry=REGISTRY
 )
 FREE_BYTES: Final = Gauge(
     "punchgate_storage_free_bytes", "Room left where the data is.", registry=REGISTRY
@@ -176,6 +200,7 @@ class Sink:
         self.stream: TextIO | None = None
         self.level = _LEVELS["info"]
         self._lines: list[str] = []
+        self._lost = 0
 
     def add(self, line: str) -> None:
         """Take one line, without its end; before there is a stream, nothing."""
@@ -187,11 +212,20 @@ class Sink:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits; what cannot be written is lost, and that is told once it can be."""
         lines, self._lines = self._lines, []
-        if lines and self.stream is not None:
+        if not lines or self.stream is None:
+            return
+        try:
             self.stream.write("\n".join(lines) + "\n")
             self.stream.flush()
+        except OSError:
+            # A full disk or a closed pipe: whoever waits for an answer gets it all the same.
+            self._lost += len(lines)
+            return
+        if self._lost:
+            told = {"event": "log.lost", "level": "warning", "at": _now(), "count": self._lost}
+            self._lines, self._lost = [_render(None, "warning", told)], 0
 
 
 SINK: Final = Sink()
@@ -248,8 +282,12 @@ def requested(contract: str, status: int, seconds: float) -> None:
 
 def failed(contract: str, request_id: str, error: BaseException) -> None:
     """Write the line of a request that ended in something unforeseen; its caller gets the id."""
-    trace = "".join(traceback.format_exception(error))
-    say("request.failed", "error", contract=contract, request_id=request_id, trace=trace)
+    say("request.failed", "error", contract=contract, request_id=request_id, trace=trace(error))
+
+
+def trace(error: BaseException) -> str:
+    """Write where an error came from, for the field of that name."""
+    return "".join(traceback.format_exception(error))
 
 
 def committed(*, seconds: float, rows: int) -> None:

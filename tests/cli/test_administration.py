@@ -102,6 +102,25 @@ def test_a_key_takes_scopes_devices_and_a_last_day(line: Line) -> None:
     assert listed["expires_at"] == "2100-01-01T00:00:00Z"
 
 
+@pytest.mark.parametrize("option", ["--scope", "--device"])
+@pytest.mark.parametrize("given", ["", " , "])
+def test_a_limit_of_a_key_that_names_nothing_makes_no_key_without_a_limit(
+    line: Line, option: str, given: str
+) -> None:
+    """As in `--device "$DEVICE"`, where the variable is not set."""
+    said = line.run("key", "add", "--name", "x", option, given)
+    assert said.code == 2
+    assert f"{option}: it names nothing" in said.err
+    assert line.json("key", "list").many == []
+
+
+def test_dates_at_the_ends_of_the_calendar_are_refused_with_a_sentence(line: Line) -> None:
+    said = line.run("key", "add", "--name", "x", "--expires", "9999-12-31")
+    assert (said.code, "no day comes after 9999-12-31" in said.err) == (2, True)
+    said = line.run("account", "set", "main", "--policy", "rules.json", "--from", "0001-01-01")
+    assert (said.code, "0001-01-01 is before 1900-01-01" in said.err) == (2, True)
+
+
 def test_a_scope_that_there_is_not_is_a_usage_error_that_lists_them(line: Line) -> None:
     said = line.run("key", "add", "--name", "x", "--scope", "everything")
     assert said.code == 2
@@ -110,8 +129,9 @@ def test_a_scope_that_there_is_not_is_a_usage_error_that_lists_them(line: Line) 
 
 def test_a_revoked_key_says_since_when(line: Line) -> None:
     key_id = line.json("key", "add", "--name", "x").one["key_id"]
-    assert line.json("key", "revoke", key_id).one["revoked_at"] is None
-    assert line.json("key", "list").one["revoked_at"] is not None
+    revoked = line.json("key", "revoke", key_id).one["revoked_at"]
+    assert revoked is not None
+    assert line.json("key", "list").one["revoked_at"] == revoked
 
 
 def test_a_key_may_have_a_limit_of_its_own(line: Line) -> None:

@@ -61,11 +61,12 @@ def test_every_field_has_its_offset_its_bytes_and_its_meaning(line: Line) -> Non
     assert (second["offset"], _meanings(second)["session"]) == (16, "25362")
 
 
-@pytest.mark.parametrize("form", ["{0}", "0x{0}", " {0} ", "{1}"])
+@pytest.mark.parametrize("form", ["{0}", "0x{0}", " {0} ", "{1}", "0x{2}", "\n{3}\n"])
 def test_a_bare_payload_is_explained_however_its_hex_is_written(line: Line, form: str) -> None:
     payload = packets.encode(Packet(Command.GET_TIME, 7, 3)).hex()
     colons = ":".join(payload[at : at + 2] for at in range(0, len(payload), 2))
-    (packet,) = _decoded(line, form.format(payload, colons))
+    prefixed = colons.replace(":", " 0x")
+    (packet,) = _decoded(line, form.format(payload, colons, prefixed, payload.upper()))
     assert packet["packet"] == "GET_TIME"
 
 
@@ -161,6 +162,13 @@ def test_a_file_holds_bytes_hex_lines_or_json_lines(line: Line, tmp_path: Path) 
         "bytes.bin": b"".join(frames),
         "lines.txt": b"# two frames\n" + b"\n".join(each.hex().encode() for each in frames),
         "lines.jsonl": b"\n".join(json.dumps({"hex": each.hex()}).encode() for each in frames),
+        "dump.txt": b"\xef\xbb\xbf"
+        + b"\r\n".join(b"0x" + each.hex(" ").upper().encode() for each in frames),
+        "datagrams.txt": b"\n".join(each[8:].hex().encode() for each in frames),
+        "data.jsonl": b"\n".join(
+            json.dumps({"note": "\u00fc", "data": each.hex()}, ensure_ascii=False).encode()
+            for each in frames
+        ),
     }
     for name, content in written.items():
         (tmp_path / name).write_bytes(content)
@@ -168,7 +176,34 @@ def test_a_file_holds_bytes_hex_lines_or_json_lines(line: Line, tmp_path: Path) 
         assert [each["packet"] for each in found] == ["CONNECT", "ACK_OK"], name
 
 
-@pytest.mark.parametrize("capture", ["zz", "123", "no-such-file"])
+def test_a_dash_reads_what_stands_on_standard_input(line: Line) -> None:
+    said = line.plain("decode", "zk", "-", "--json", answer=_hex(Packet(Command.CONNECT, 0, 0)))
+    assert (said.code, said.one["packet"]) == (0, "CONNECT")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no bytes"),
+        (b"# nothing\n", "no bytes"),
+        (b'# a note\n{"key": 1234}\n', "Line 2 is text without hex"),
+        (b'{"hex": 5, "data": "00"}\n', "Line 1 is text without hex"),
+        (b'{"hex"\n', "Line 1 is text without hex"),
+        (b'[{"hex": "00"}]\n', "Line 1 is text without hex"),
+        (b"{" * 1 + b'"hex": ' + b"[" * 100_000, "Line 1 is text without hex"),
+        (b"50 50 82 7d\nHello\n", "Line 2 is text without hex"),
+    ],
+)
+def test_a_file_without_bytes_is_a_mistake_of_usage(
+    line: Line, tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "capture").write_bytes(content)
+    said = line.plain("decode", "zk", str(tmp_path / "capture"))
+    assert said.code == 2
+    assert words in said.err
+
+
+@pytest.mark.parametrize("capture", ["zz", "123", "no-such-file", "", "5" * 601, "/"])
 def test_what_is_no_hex_and_no_file_is_a_mistake_of_usage(line: Line, capture: str) -> None:
     said = line.plain("decode", "zk", capture)
     assert said.code == 2

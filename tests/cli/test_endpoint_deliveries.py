@@ -218,6 +218,7 @@ def test_only_what_has_a_form_in_the_format_is_counted(line: Line) -> None:
     endpoints.catch_up(line, name)
     words = ("endpoint", "replay", name, "--since", "2026-01-01", "--dry-run")
     assert line.json(*words).one["events"] == 3
+    assert "names nothing" in line.run(*words, "--type", "").err
     refused = line.run(*words, "--type", "device.online")
     assert refused.code == 4
     assert "device.online" in refused.err

@@ -3,10 +3,13 @@
 `serve` runs as a process of its own on a free port of loopback.
 """
 
+import errno
 import json
 import os
+import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from punchgate import __version__
+from punchgate.cli import listening
+from punchgate.domain.error import PunchgateError
 from tests.cli.line import Line
 
 _ROOT = Path(__file__).parents[2]
@@ -159,6 +164,12 @@ def test_a_sound_installation_passes_the_doctor(line: Line) -> None:
     assert "quarantine" in line.run("doctor").out
 
 
+def test_the_doctor_names_the_database(line: Line) -> None:
+    (row,) = [row for row in line.json("doctor").many if row["check"] == "database"]
+    assert row["says"].startswith(f"SQLite {sqlite3.sqlite_version}")
+    assert row["state"] == ("ok" if sqlite3.sqlite_version_info >= (3, 51, 3) else "look")
+
+
 def test_the_doctor_points_at_what_waits_for_somebody(line: Line) -> None:
     line.json("device", "add", "SN1")
     line.replay({"serial": "SN1", "body": {"user_id": "1", "att_time": "x"}})
@@ -211,6 +222,16 @@ def test_serving_says_where_answers_and_stops_in_order(line: Line) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=30) == 0
         assert f"Punchgate serves on http://{address}" in server.stderr.read()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 (nothing is bound)
+def test_two_listeners_of_ours_that_want_one_port_are_both_named(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    wanted = {"--http": f"127.0.0.1:{port}", "--devices": f"{host}:{port}", "--zk-facade": ""}
+    said = f"Two listeners want one port: --http 127.0.0.1:{port}, --devices {host}:{port}."
+    with pytest.raises(PunchgateError, match=re.escape(said)), listening.telling(wanted):
+        raise OSError(errno.EADDRINUSE, "Address already in use")
 
 
 @pytest.mark.slow

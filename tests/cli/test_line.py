@@ -208,3 +208,57 @@ def test_the_module_is_the_command() -> None:
         env={"PYTHONPATH": str(_ROOT / "src"), "PATH": ""},
     )
     assert '"version":"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["version", "openapi", "account list", "account list --json", "punch export"]
+)
+def test_output_that_has_no_room_is_a_sentence_and_a_failure(line: Line, words: str) -> None:
+    where = [] if words in {"version", "openapi"} else ["--data", str(line.data)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "punchgate", *words.split(), *where],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={"PYTHONPATH": str(_ROOT / "src"), "PATH": ""},
+        )
+    assert (done.returncode, done.stderr) == (1, "No space left on device.\n")
+
+
+@pytest.mark.parametrize("words", ["version", "account list", "account list --json"])
+def test_a_closed_output_is_no_reason_to_fail(line: Line, words: str) -> None:
+    where = [] if words == "version" else ["--data", str(line.data)]
+    closed = 'exec "$0" -m punchgate "$@" >&- <&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", closed, sys.executable, *words.split(), *where],
+        capture_output=True,
+        check=False,
+        env={"PYTHONPATH": str(_ROOT / "src"), "PATH": ""},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("words", ["person list", "person list --json", "punch export"])
+def test_what_goes_out_is_utf_8_whatever_the_locale_says(line: Line, words: str) -> None:
+    line.run("device", "add", "SN1")
+    line.replay({"serial": "SN1", "body": {"user_id": "1", "att_time": "2026-06-20 09:30:00"}})
+    line.run("person", "set", "1", "--name", "Zoë 漢字")
+    done = subprocess.run(
+        [sys.executable, "-m", "punchgate", *words.split(), "--data", str(line.data)],
+        capture_output=True,
+        check=False,
+        env={"PYTHONPATH": str(_ROOT / "src"), "PATH": "", "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "Zoë 漢字" in done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["device show", "person show", "punch show", "key revoke", "quarantine show", "account show"],
+)
+def test_what_is_typed_and_no_text_is_a_usage_error(line: Line, words: str) -> None:
+    said = line.run(*words.split(), "M\udcfcller")
+    assert (said.code, said.err) == (2, "What was typed is not text in UTF-8.\n")

@@ -166,6 +166,8 @@ def test_an_export_that_fails_leaves_no_file(line: Line, tmp_path: Path) -> None
     nowhere = tmp_path / "no" / "where.csv"
     said = line.run("punch", "export", "--out", str(nowhere))
     assert (said.code, said.err) == (1, f"No such file or directory: {nowhere}.\n")
+    said = line.run("punch", "export", "--out", "")
+    assert (said.code, said.err) == (1, "Is a directory: ..\n")
 
 
 @pytest.mark.slow

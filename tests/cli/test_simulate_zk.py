@@ -31,9 +31,13 @@ def test_every_fault_is_printed_with_its_sentence(line: Line) -> None:
         (("--users", "1", "--records", "500000"), "give more people"),
         (("--comm-key", "1000000"), "less than or equal to 999999"),
         (("--count", "0"), "greater than or equal to 1"),
+        (("--count", "50", "--listen", "127.0.0.1:65500"), "There are no 50 ports"),
         (("--serial", "no good"), "'no good' is no serial"),
         (("--serial", ""), "'' is no serial"),
         (("--until", "yesterday"), "'yesterday' does not match"),
+        (("--until", "2000-12-31"), "a day of the years 2001 to 2099"),
+        (("--until", "9999-12-31"), "a day of the years 2001 to 2099"),
+        (("--clock-skew", "-10000000000"), "greater than or equal to -800000000"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(

@@ -75,10 +75,24 @@ def test_how_a_terminal_is_treated_is_set_beside_its_device(bare_line: Line) -> 
 def test_a_terminal_has_a_token_only_if_it_is_given_one(bare_line: Line) -> None:
     without = bare_line.run("device", "add", "SN1", "--engine", "zk")
     assert "token" not in without.out + without.err
+    assert "Nobody calls it: give it a host" in without.err
     given = bare_line.json("device", "add", "SN2", "--host", "10.0.0.7", "--token", "its-own-token")
     assert given.one["token"] == "its-own-token"
     assert bare_line.json("device", "show", "sn2").one["has_token"] is True
     assert "token" in bare_line.json("device", "add", "SN3").one
+
+
+def test_a_terminal_that_is_to_call_us_gets_its_token_when_it_is_added_again(
+    bare_line: Line,
+) -> None:
+    assert bare_line.run(*_ADD, "--host", "10.0.0.7").code == 0
+    told = bare_line.run("device", "set", "principal", "--engine", "http")
+    assert "remove it and add it again" in told.err
+    assert bare_line.run("device", "remove", "principal").code == 0
+    assert "token" in bare_line.json("device", "add", "VT43700001").one
+    one = bare_line.json("device", "show", "principal").one
+    assert (one["engine"], one["has_token"]) == ("http", True)
+    assert bare_line.run("device", "set", "principal", "--engine", "iclock").err == ""
 
 
 def test_a_device_becomes_a_terminal_with_its_first_host(bare_line: Line) -> None:
@@ -207,3 +221,21 @@ def test_a_damaged_capture_is_said_with_its_line(bare_line: Line, tmp_path: Path
     out.write_text("# punchgate capture zk/1\n{}\n")
     said = bare_line.run("replay", str(out))
     assert (said.code, "Line 2" in said.err) == (2, True)
+
+
+def test_a_capture_that_is_no_text_is_said_with_its_line(bare_line: Line, tmp_path: Path) -> None:
+    out = tmp_path / "out.zk"
+    out.write_bytes(b"# punchgate capture zk/1\n\xff\xfe\n")
+    said = bare_line.run("replay", str(out))
+    assert (said.code, "Line 2" in said.err) == (2, True)
+
+
+def test_an_address_that_cannot_be_had_is_named(bare_line: Line, tmp_path: Path) -> None:
+    out = tmp_path / "out.zk"
+    out.write_text("# punchgate capture zk/1\n")
+    said = bare_line.run("replay", str(out), "--listen", "nowhere")
+    assert (said.code, "'nowhere' is not an address" in said.err) == (2, True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = bare_line.run("replay", str(out), "--listen", where)
+    assert (said.code, f"{where} is taken by another program" in said.err) == (1, True)

@@ -104,7 +104,6 @@ def test_an_expectation_of_any_form_is_shown(tmp_path: Path) -> None:
         ("[1]", "Case number 1 in "),
         ('[{"punches": []}]', "must have a text as its `id`."),
         ('[{"id": 1}]', "must have a text as its `id`."),
-        ('[{"id": "x", "policy": {"tz": "Mars"}}]', "Case x: There is no time zone 'Mars'. "),
     ],
 )
 def test_a_file_that_cannot_be_read_ends_with_2_and_a_sentence(
@@ -114,6 +113,28 @@ def test_a_file_that_cannot_be_read_ends_with_2_and_a_sentence(
     assert result.exit_code == 2
     assert result.stdout == ""
     assert sentence.strip() in " ".join(result.stderr.split())
+
+
+def test_a_case_that_cannot_be_read_ends_with_2_and_hides_no_other(tmp_path: Path) -> None:
+    lost = {**GOOD, "id": "lost", "policy": {"tz": "Mars"}}
+    result = compute(tmp_path, [lost, WRONG, {**lost, "id": "gone", "expect": None}], "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout) == [
+        {"id": "lost", "computed": None, "equal": False},
+        {"id": "wrong", "computed": {"days": [DAY], "duplicates_dropped": 0}, "equal": False},
+        {"id": "gone", "computed": None, "equal": None},
+    ]
+    assert "Case lost: There is no time zone 'Mars'. " in result.stderr
+    assert "Case gone: There is no time zone 'Mars'. " in result.stderr
+    assert "Not as expected: lost, wrong (2 of 3 cases)." in result.stderr
+
+
+def test_a_case_that_cannot_be_read_stands_beside_what_it_expects(tmp_path: Path) -> None:
+    result = compute(tmp_path, [{**GOOD, "punches": 7}, {**GOOD, "expect": 7}, GOOD])
+    assert result.exit_code == 2
+    assert [result.stdout.count(word) for word in ("UNREADABLE", "equal")] == [2, 1]
+    assert result.stdout.count("worked_seconds: 28800") == 3
+    assert "`expect` must be an object; it is 7." in result.stderr
 
 
 def test_bytes_that_are_no_text_are_no_json(tmp_path: Path) -> None:

@@ -56,6 +56,20 @@ def test_every_contract_is_described_under_its_own_prefix() -> None:
         assert name.split(".")[0] in {row.name for row in registry.CONTRACTS}
 
 
+def test_what_is_one_of_several_can_be_no_other() -> None:
+    # An object may have more than is described: a whole answer fits a shorter one's schema, too.
+    for node in walk(DOCUMENT):
+        kinds = [kind_of(option) for option in node.get("oneOf", ())]
+        assert len(set(kinds)) == len(kinds)
+
+
+def kind_of(schema: dict[str, Any]) -> str:
+    """Give the type of what a schema allows."""
+    found = described.resolve(schema["$ref"]) if "$ref" in schema else schema
+    kind: str = found["type"]
+    return kind
+
+
 def test_every_reference_resolves() -> None:
     references = [node["$ref"] for node in walk(DOCUMENT) if "$ref" in node]
     assert len(references) > 20

@@ -176,6 +176,13 @@ async def test_a_port_where_nobody_listens_is_told() -> None:
     assert "nobody listens there" in outcome.verdict
 
 
+async def test_a_secret_that_cannot_sign_is_told(other_side: Receiver) -> None:
+    endpoint = _endpoint(other_side.url(), secrets=Secrets((SigningKey("whsec_A"),)))
+    outcome = await _try(endpoint)
+    assert (outcome.is_accepted, outcome.status, other_side.count) == (False, None, 0)
+    assert outcome.verdict.startswith("No request could be made of it")
+
+
 def test_the_sample_of_a_punch_has_the_fields_of_a_real_one() -> None:
     device = Device(AccountNo(1), DeviceId("gate"), SerialNumber("SN1"))
     real = punch_recorded(

@@ -1,16 +1,21 @@
 """A format that stumbles over one event: its person waits, everybody else goes on.
 
 Real: the log, the lanes, the sender, the receiver. Planted: bodies that no event has, which a
-format has to read and cannot.
+format has to read and cannot, and secrets that nobody can have.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from punchgate.domain.endpoint import Secrets, SigningKey
 from punchgate.domain.event import Event
+from punchgate.domain.ids import EndpointId
+from punchgate.store import endpoints as stored
 from punchgate.store import schema
 from punchgate.usecases import endpoints
 from tests import receiver
@@ -129,6 +134,48 @@ async def test_to_resume_tries_at_once_and_clears_the_problem(stage: Stage, r: R
     await r.received(1)
     await stage.until(stage.is_drained, "the end of the log")
     assert await problems(stage) == [("render_failed", False)]
+
+
+async def keep(stage: Stage, endpoint_id: EndpointId, secrets: Secrets) -> None:
+    """Write secrets as they are, past everything that looks at them."""
+    vault = stage.context.vault
+
+    def work(tx: Connection) -> None:
+        endpoint = stored.find(tx, MAIN, endpoint_id, vault=vault)
+        assert endpoint is not None
+        stored.change(tx, MAIN, replace(endpoint, secrets=secrets), vault=vault)
+
+    await stage.context.writer.run(work)
+
+
+@pytest.mark.parametrize(
+    ("wire_format", "secrets", "error"),
+    [
+        # One digit of base64 is no byte.
+        ("standard", Secrets((SigningKey("whsec_A"),)), "send_failed: Error"),
+        (
+            "plain",
+            Secrets((SigningKey("whsec_AAAA"),), auth_token="a\r\nb"),
+            "send_failed: ValueError",
+        ),
+    ],
+)
+async def test_what_cannot_be_signed_or_headed_parks_its_key_and_is_told(
+    stage: Stage, r: Receiver, wire_format: str, secrets: Secrets, error: str
+) -> None:
+    endpoint_id = await stage.add_endpoint(r.url(), format=wire_format, schedule_s=(3_600,))
+    await keep(stage, endpoint_id, secrets)
+    await stage.tell(good("0001", 0), good("0002", 0))
+    stage.deliver()
+
+    async def are_parked() -> bool:
+        return len(await parked(stage)) == 2
+
+    await stage.until(are_parked, "both to be parked")
+    assert {row.last_error for row in await parked(stage)} == {error}
+    assert set(await stage.outcomes()) == {"unsent"}
+    assert await problems(stage) == [("render_failed", True)]
+    assert r.count == 0
 
 
 async def test_a_replay_counts_it_as_failed_and_sends_the_others(stage: Stage, r: Receiver) -> None:

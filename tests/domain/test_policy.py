@@ -281,22 +281,32 @@ def test_rules_know_every_policy_that_some_day_has() -> None:
     assert policy.always(LATE).on(date.min) == LATE
 
 
+SHIFT = {"date": "2026-06-01", "start": "22:00", "end": "06:00"}
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({}, False),
-        ({"pairing": "pairs"}, False),
-        ({"zone": "device"}, False),
-        ({"zone": "UTC"}, True),
-        ({"attribution": "cutoff", "cutoff": "04:00"}, True),
-        ({"attribution": "session"}, True),
-        ({"attribution": "shift"}, True),
+        ({}, 0),
+        ({"pairing": "pairs"}, 0),
+        ({"zone": "device"}, 0),
+        ({"dedupe_s": 600}, 0),
+        ({"dedupe_s": 601}, 1),
+        ({"zone": "UTC"}, 1),
+        ({"attribution": "cutoff", "cutoff": "04:00"}, 1),
+        ({"attribution": "cutoff", "cutoff": "04:00", "zone": "UTC"}, 2),
+        ({"attribution": "session", "max_session_h": 12}, 1),
+        ({"attribution": "session"}, 2),
+        ({"attribution": "session", "max_session_h": 48, "zone": "UTC"}, 5),
+        ({"attribution": "shift"}, 1),
+        ({"attribution": "shift", "shifts": [SHIFT]}, 1),
+        ({"attribution": "shift", "shifts": [{**SHIFT, "end": "21:00", "after_min": 240}]}, 2),
     ],
 )
-def test_a_policy_spreads_unless_each_punch_keeps_its_own_date(
-    data: dict[str, object], *, expected: bool
+def test_a_policy_spreads_as_far_as_a_punch_can_change_other_dates(
+    data: dict[str, object], expected: int
 ) -> None:
-    assert policy.spreads(policy.parse(data)) is expected
+    assert policy.spread(policy.parse(data)) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,17 @@ begins with the rule that it shows. Pure; nothing is simulated.
 """
 
 import json
+import random
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from punchgate.domain import policy, workday
+from punchgate.domain import localtime, policy, workday
 from punchgate.domain.fields import Fields
 from punchgate.reports import trial
 from tests import shared_data
@@ -66,3 +70,27 @@ def test_a_case_without_its_order_of_devices_is_the_same(case: Case) -> None:
         by_device.setdefault(punch.data.get("dev"), []).append(punch.data)
     regrouped = [punch for device in reversed(by_device.values()) for punch in device]
     assert trial.run({**case, "punches": regrouped}).is_equal
+
+
+@pytest.mark.parametrize("case", EVERY, ids=lambda case: str(case["id"]))
+def test_I3_a_case_is_the_same_however_its_punches_arrive(case: Case) -> None:
+    """Only the order of one device's punches in an ambiguous hour is information (R13)."""
+    zone = trial._policy(Fields(case))[1]
+    punches = [item.data for item in Fields(case).objects("punches")]
+    draw = random.Random(str(case["id"]))  # noqa: S311 (an order, no secret)
+    for _ in range(10):
+        shuffled = draw.sample(punches, len(punches))
+        kept = {
+            device: iter([each for each in punches if _tells(each, zone) == device])
+            for device in map(partial(_tells, zone=zone), punches)
+        }
+        arrived = [
+            next(kept[device]) if (device := _tells(each, zone)) else each for each in shuffled
+        ]
+        assert trial.run({**case, "punches": arrived}).is_equal
+
+
+def _tells(punch: Case, zone: ZoneInfo) -> str | None:
+    """Name the device of a punch whose place among the others is information."""
+    is_ambiguous = localtime.is_ambiguous(datetime.fromisoformat(str(punch["at"])), zone)
+    return f"device {punch.get('dev')}" if is_ambiguous else None

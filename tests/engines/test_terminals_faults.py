@@ -19,6 +19,7 @@ from punchgate.simulators import zk_faults
 from punchgate.usecases.terminals import TerminalTrouble
 from tests.engines import stage as stages
 from tests.engines.stage import LONG_S, SHORT_S, Stage
+from tests.metrics import counted
 from tests.simulators import virtual
 
 _KEY: Final = 1234
@@ -58,7 +59,9 @@ async def test_a_session_that_breaks_at_any_step_loses_nothing_and_locks_nobody_
     async with AsyncExitStack() as stack:
         playings = [
             await stack.enter_async_context(
-                virtual.playing(f"{kind}-{place}-{step}", key=_KEY, seed=number * 10)
+                virtual.playing(
+                    f"{kind}-{place}-{step}", key=_KEY, seed=number * 10, serial=f"VT-{step}"
+                )
             )
             for number, step in enumerate(_STEPS)
         ]
@@ -80,17 +83,20 @@ async def test_a_session_that_breaks_at_any_step_loses_nothing_and_locks_nobody_
 
 
 @pytest.mark.parametrize("kind", ["drop", "reset", "silent"])
-async def test_what_came_before_a_table_broke_off_is_recorded(kind: str, tmp_path: Path) -> None:
+async def test_what_came_before_a_table_broke_off_is_recorded_and_is_no_reading(
+    kind: str, tmp_path: Path
+) -> None:
     async with (
         virtual.playing(f"{kind}-before-chunk:2", records=4_000) as playing,
         stages.open(tmp_path, playing, timeout_s=_patience_s(kind)) as stage,
     ):
-        read = await stage.read()
+        with pytest.raises(TerminalTrouble) as caught:
+            await stage.read()
+        assert caught.value.cause == _CAUSE[kind]
         # 65,472 bytes of a part, without the head of the table and the row that was cut.
-        assert (read.rows, read.recorded) == (1_636, 1_636)
+        assert len(await stage.stored()) == 1_636
         known = await stage.known()
-        assert known.watermark is None
-        assert await stage.problems() == {"log_incomplete"}
+        assert (known.watermark, known.last_error) == (None, str(caught.value))
         await stages.until(playing.terminal)
         assert playing.terminal.memory.is_enabled
 
@@ -155,6 +161,35 @@ async def test_an_error_reply_is_named_and_the_terminal_is_enabled(
         assert (await stage.known()).last_error == str(caught.value)
 
 
+@pytest.mark.parametrize("code", zk_faults.ERRORS)
+async def test_a_log_that_is_announced_and_refused_is_not_an_empty_one(
+    code: int, tmp_path: Path
+) -> None:
+    async with (
+        virtual.playing(f"error-{code}-chunk:*", records=2_000) as playing,
+        stages.open(tmp_path, playing) as stage,
+    ):
+        before = counted("punchgate_codec_errors_total", protocol="zk")
+        with pytest.raises(TerminalTrouble, match=r"Nothing came of the log") as caught:
+            await stage.read()
+        assert caught.value.cause == "protocol"
+        assert counted("punchgate_codec_errors_total", protocol="zk") == before + 1
+        assert playing.terminal.memory.is_enabled
+        assert (await stage.known()).watermark is None
+
+
+async def test_a_terminal_that_will_not_be_enabled_is_told_and_still_read(tmp_path: Path) -> None:
+    async with (
+        virtual.playing("error-2001-enable:*") as playing,
+        stages.open(tmp_path, playing) as stage,
+    ):
+        assert (await stage.read()).recorded == 50
+        assert (await stage.read(is_live=False)).rows == 50
+        assert (await stage.read()).rows == 50
+        assert (await stage.known()).disabled_at is not None
+        assert await stage.problems() == {"terminal_disabled"}
+
+
 async def test_a_log_that_cannot_be_buffered_is_read_the_old_way(tmp_path: Path) -> None:
     async with (
         virtual.playing("error-4989-prepare:*") as playing,
@@ -209,15 +244,17 @@ async def test_an_address_is_judged_again_at_each_connection(host: str, tmp_path
 @pytest.mark.parametrize(
     "faults",
     [
-        (), ("udp-loss",), ("udp-double:50",), ("udp-reorder:50",),
+        (), ("udp-loss",), ("udp-double:50",), ("udp-reorder:50",), ("udp-reorder:5",),
+        ("udp-reorder:1", "buffer-refused"),
         ("udp-loss:5", "udp-double:20", "udp-reorder:20"),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("layout", ["40", "8A"])
 async def test_over_udp_every_row_is_stored_once_whatever_happens_to_datagrams(
-    faults: tuple[str, ...], tmp_path: Path
+    layout: LayoutName, faults: tuple[str, ...], tmp_path: Path
 ) -> None:
     async with (
-        virtual.playing(*faults, records=200, seed=3) as playing,
+        virtual.playing(*faults, records=700, layout=layout, seed=3) as playing,
         stages.open(tmp_path, playing, udp=True, timeout_s=1.0) as stage,
     ):
         for _ in range(10):

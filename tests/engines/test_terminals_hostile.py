@@ -25,6 +25,7 @@ from tests.engines import relay, schedule
 from tests.engines import stage as stages
 from tests.engines.stage import PACE, SHORT_S, Stage
 from tests.gateway import MAIN
+from tests.metrics import counted
 from tests.simulators import virtual
 from tests.simulators.virtual import Playing
 
@@ -182,18 +183,15 @@ async def test_events_that_were_dropped_have_the_log_read(tmp_path: Path) -> Non
 
 
 def test_events_wait_within_a_bound_of_bytes_and_are_counted_beyond_it() -> None:
-    def counted() -> float:
-        return telemetry.REGISTRY.get_sample_value(name) or 0.0
-
     name = "punchgate_terminal_events_dropped_total"
-    before = counted()
+    before = counted(name)
     waiting = Events(Terminal(MAIN, stages.ID, "127.0.0.1"))
     large = Packet(Command.REG_EVENT, 1, 0, bytes(60_000))
     for _ in range(100):
         waiting.add(large)
     # 17 of them are 1,024,352 bytes with what each costs; the 18th is more than 1,048,576.
     assert (len(waiting), waiting.dropped) == (17, 83)
-    assert counted() - before == 83
+    assert counted(name) - before == 83
     assert waiting.take() == large
     waiting.add(large)
     assert len(waiting) == 17

@@ -14,12 +14,13 @@ from punchgate.domain.ids import DeviceId
 from punchgate.domain.terminal import Known
 from punchgate.protocols.zk.memory import Enrol, SetEnabled
 from punchgate.store import terminals
-from punchgate.usecases import audit
+from punchgate.usecases import accounts, audit, devices
 from punchgate.usecases import terminal_register as register
 from punchgate.usecases.terminals import TerminalTrouble, UserChange
 from tests.engines import stage as stages
 from tests.engines.stage import ID, Stage
 from tests.gateway import MAIN
+from tests.metrics import counted
 from tests.simulators import virtual
 from tests.simulators.virtual import NOON, Playing
 
@@ -70,10 +71,46 @@ async def test_one_terminal_is_not_recorded_under_two_names(tmp_path: Path) -> N
         await _register(stage, playing, "one", "VT43700001")
         await _register(stage, playing, "two", None)
         await stage.read(device_id="one")
-        with pytest.raises(TerminalTrouble, match="'one' already") as caught:
+        with pytest.raises(TerminalTrouble, match="of the device 'one'") as caught:
             await stage.read(device_id="two")
         assert caught.value.cause == "protocol"
         assert len(await stage.stored()) == 50
+
+
+async def test_terminals_that_changed_their_addresses_are_not_recorded_as_each_other(
+    tmp_path: Path,
+) -> None:
+    async with (
+        virtual.playing(serial="VT-1") as first,
+        virtual.playing(serial="VT-2", records=60, seed=2) as second,
+        stages.open(tmp_path) as stage,
+    ):
+        await _register(stage, first, "one", "VT-1")
+        await _register(stage, second, "two", "VT-2")
+        for name in ("one", "two"):
+            await stage.read(device_id=name)
+        await stage.change("one", port=second.port)
+        await stage.change("two", port=first.port)
+        for name, other in (("one", "two"), ("two", "one")):
+            with pytest.raises(TerminalTrouble, match=f"of the device '{other}'"):
+                await stage.read(device_id=name)
+        assert len(await stage.stored()) == 110
+        await stage.change("one", port=first.port)
+        await stage.change("two", port=second.port)
+        for name in ("one", "two"):
+            assert (await stage.read(device_id=name)).recorded == 0
+        assert len(await stage.stored()) == 110
+
+
+async def test_a_serial_of_somebody_elses_device_keeps_no_log_from_being_read(
+    tmp_path: Path,
+) -> None:
+    async with virtual.playing(serial="VT-1") as playing, stages.open(tmp_path) as stage:
+        await _register(stage, playing, "one", "MINE")
+        context, now = stage.gateway.context, stage.gateway.clock()
+        other = await accounts.add(context, "other", actor="test", now=now)
+        await devices.add(context, other.no, devices.New(serial="VT-1"), actor="test", now=now)
+        assert (await stage.read(device_id="one")).recorded == 50
 
 
 async def test_a_terminal_that_tells_no_serial_keeps_the_one_it_has(tmp_path: Path) -> None:
@@ -97,8 +134,10 @@ async def test_a_clock_that_is_off_by_more_than_a_minute_is_a_problem(
         virtual.playing(skew_s=skew_s) as playing,
         stages.open(tmp_path, playing) as stage,
     ):
+        before = counted("punchgate_device_clock_skew_seconds_sum")
         await stage.read()
         assert (await stage.known()).known.clock_skew_s == skew_s
+        assert counted("punchgate_device_clock_skew_seconds_sum") == before + abs(skew_s)
         assert ("clock_skew" in await stage.problems()) is told
         await stage.terminals.set_time(MAIN, ID)
         assert await stage.terminals.read_time(MAIN, ID) == NOON

@@ -13,6 +13,8 @@ import pytest
 from punchgate.engines.zk import rounds
 from punchgate.engines.zk.tools import Pace
 from punchgate.protocols.zk.memory import SetEnabled
+from punchgate.usecases import devices
+from punchgate.usecases import terminal_register as register
 from tests.engines import schedule
 from tests.engines import stage as stages
 from tests.engines.stage import PACE, SHORT_S
@@ -140,6 +142,38 @@ async def test_who_listens_gives_way_to_another_process(tmp_path: Path) -> None:
         other = stages.caller(stage.gateway, "other")
         assert await other.read_time(MAIN, stages.ID) is not None
         await other.close()
+
+
+async def test_who_listens_begins_anew_when_the_device_is_set_otherwise(tmp_path: Path) -> None:
+    async with (
+        virtual.playing() as playing,
+        stages.open(tmp_path, playing, realtime=True) as stage,
+        schedule.running(stage),
+    ):
+        await schedule.until(lambda: schedule.has_read(stage, 50))
+        await schedule.until(lambda: schedule.is_listening(stage, playing))
+        context, now = stage.gateway.context, stage.gateway.clock()
+        begun = playing.terminal.sessions_begun
+        changes = devices.Changes(zone="Asia/Kolkata")
+        await devices.set_device(context, MAIN, stages.ID, changes, actor="test", now=now)
+
+        async def listens_anew() -> bool:
+            is_new = playing.terminal.sessions_begun > begun
+            return is_new and await schedule.is_listening(stage, playing)
+
+        await schedule.until(listens_anew)
+        await playing.terminal.somebody_punches()
+        await schedule.until(lambda: schedule.has_read(stage, 51))
+        zones = [each.zone for each in await stage.stored()]
+        assert sorted(zones) == ["Asia/Kolkata", *["UTC"] * 50]
+
+        quiet = register.Changes(realtime=False)
+        await register.set_terminal(context, MAIN, stages.ID, quiet, actor="test", now=now)
+
+        async def has_hung_up() -> bool:
+            return not await schedule.is_listening(stage, playing)
+
+        await schedule.until(has_hung_up)
 
 
 async def test_two_questions_without_an_answer_end_a_live_session(tmp_path: Path) -> None:

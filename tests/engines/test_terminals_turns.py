@@ -144,6 +144,34 @@ async def test_I9_a_process_that_was_killed_leaves_nobody_locked_out(tmp_path: P
             assert (await stage.known()).disabled_at is None
 
 
+async def test_I9_a_sole_server_takes_over_at_once_what_it_held_when_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
+        playing.terminal.memory.lock(seconds=None)
+        await stage.gateway.context.writer.run(
+            lambda tx: tx.execute(
+                text(
+                    "UPDATE terminal SET disabled_at = 1, lease_owner = 'server',"
+                    " lease_until = 9000000000000"
+                )
+            )
+        )
+
+        def can_punch() -> bool:
+            return playing.terminal.memory.is_enabled
+
+        other = stages.caller(stage.gateway, "other")
+        await other.begin()
+        assert await other.sweep() < 10
+        assert not can_punch()
+        server = stages.caller(stage.gateway, "server")
+        await server.begin()
+        assert await server.sweep() > 10
+        assert can_punch()
+        await server.close()
+
+
 async def test_I9_a_terminal_found_marked_is_enabled_before_anything_else(tmp_path: Path) -> None:
     async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
         playing.terminal.memory.lock(seconds=None)

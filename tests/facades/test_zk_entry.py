@@ -25,6 +25,7 @@ from tests import gateway
 from tests.facades import stage
 from tests.facades.stage import LOOPBACK
 from tests.gateway import Gateway
+from tests.metrics import counted
 from tests.simulators.virtual import PATIENCE_S, SHORT_S, Caller, Gone
 
 KEY = 123_456
@@ -135,11 +136,13 @@ async def test_several_clients_read_at_a_time(opened: Gateway) -> None:
     ],
 )
 async def test_a_wrong_magic_length_or_checksum_closes(opened: Gateway, bad: bytes) -> None:
+    seen = counted("punchgate_codec_errors_total", protocol="zk_facade")
     async with stage.before(opened) as before, before.call() as caller:
         await caller.connect()
         await caller.line.write(bad)
         with pytest.raises((Gone, Lost)):
             await caller.next()
+        assert counted("punchgate_codec_errors_total", protocol="zk_facade") == seen + 1
         async with before.session() as session:
             assert await session.rows() == []
 

@@ -25,6 +25,7 @@ def read(text: bytes) -> dict[str, list[str]]:
         (b"a=1;b=2", {"a": ["1;b=2"]}),
         (b"a=b=c", {"a": ["b=c"]}),
         (b"a=%FF&b=%zz&c=%", {"a": ["\ufffd"], "b": ["%zz"], "c": ["%"]}),
+        (b"a=1%002&b=%00", {"a": ["1\ufffd2"], "b": ["\ufffd"]}),
     ],
 )
 def test_parameters_are_split_and_decoded(text: bytes, values: dict[str, list[str]]) -> None:

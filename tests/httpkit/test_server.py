@@ -1,15 +1,10 @@
-"""The server over a real socket: what it takes, what it refuses, and when it hangs up.
+"""The server over a real socket: what it takes, what it refuses, and how it stops.
 
-Real: uvicorn, uvloop's parser, loopback sockets, ingest v1 with its store. The client writes bytes,
-so that it can write what no client library would.
+What happens on one connection beside that is `test_connection.py`.
 """
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -17,69 +12,8 @@ import pytest
 
 from punchgate.contracts import ingest_v1
 from punchgate.httpkit import server
-from punchgate.httpkit.router import Mount, Router
 from tests import gateway
-
-BODY = json.dumps({"user_id": "1", "att_time": "2026-06-21 09:30:00"}).encode()
-LIMIT_S = 30
-
-
-@dataclass
-class Listening:
-    """Where the server listens, and a token that it accepts."""
-
-    address: server.Address
-    token: str
-
-    def head(self, *lines: str, operation: str = "punch", method: str = "POST") -> bytes:
-        first = f"{method} /api/attendance/v1/{operation} HTTP/1.1"
-        own = ("Host: gw.example", "sn: SN1", f"auth-token: {self.token}")
-        return "\r\n".join((first, *own, *lines, "", "")).encode()
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
-
-    async def tell(self, data: bytes) -> tuple[int, bytes]:
-        """Write bytes and give status and body of the first answer."""
-        async with self.connect() as (reader, writer), asyncio.timeout(LIMIT_S):
-            writer.write(data)
-            status, _, content = await read_answer(reader)
-            return status, content
-
-
-@pytest.fixture
-async def listening(tmp_path: Path) -> AsyncIterator[Listening]:
-    async with gateway.open(tmp_path) as opened:
-        added = await opened.add_device("SN1")
-        app = ingest_v1.build(opened.edge, ingest_v1.Settings())
-        router = Router([Mount("/api/attendance/", app)])
-        async with server.listen(router, server.Address("127.0.0.1", 0)) as address:
-            yield Listening(address, added.token)
-
-
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer with its declared length."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-    headers = dict(re.split(": ?", line, maxsplit=1) for line in head[1:] if line)
-    headers = {name.lower(): value for name, value in headers.items()}
-    return (
-        int(head[0].split(" ")[1]),
-        headers,
-        await reader.readexactly(int(headers["content-length"])),
-    )
-
-
-async def is_closed(reader: asyncio.StreamReader) -> bool:
-    """Say whether the server has hung up, without a word more."""
-    try:
-        return await reader.read() == b""
-    except ConnectionResetError:
-        return True
+from tests.httpkit.conftest import BODY, LIMIT_S, Listening, is_closed, read_answer
 
 
 async def test_a_declared_length_above_the_cap_is_answered_before_any_body(
@@ -168,70 +102,12 @@ async def test_who_waits_to_be_asked_for_a_body_is_asked(listening: Listening) -
         assert (await read_answer(reader))[0] == 413
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /api/attendance/v1/punch HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        b"POST /api/attendance/v1/punch HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01",
-    ],
-)
-async def test_what_is_no_http_is_told_so_and_hung_up_on(listening: Listening, data: bytes) -> None:
-    async with listening.connect() as (reader, writer), asyncio.timeout(LIMIT_S):
-        writer.write(data)
-        status, headers, content = await read_answer(reader)
-        assert (status, headers["connection"]) == (400, "close")
-        assert b"Traceback" not in content
-        assert await is_closed(reader)
-
-
-@pytest.mark.parametrize("line", [b"GET /", b"GET / HTTP/1.1\r\nX-Long: "])
-async def test_a_head_without_an_end_is_cut_off(listening: Listening, line: bytes) -> None:
-    async with listening.connect() as (reader, writer), asyncio.timeout(LIMIT_S):
-        writer.write(line)
-        answer = asyncio.ensure_future(read_answer(reader))
-        sent = 0
-        while not answer.done() and sent < 1_000:
-            writer.write(b"x" * 8_192)
-            sent += 1
-            await asyncio.wait([answer], timeout=0.01)
-        assert sent < 1_000
-        # What we sent after it was closed may have cut its answer off.
-        if not isinstance(answer.exception(), ConnectionError | asyncio.IncompleteReadError):
-            status, headers, content = answer.result()
-            assert (status, headers["connection"]) == (400, "close")
-            assert content == b"The request line and headers are too long."
-
-
-async def test_a_head_of_many_reads_is_taken_while_it_is_within_its_bound(
-    listening: Listening,
-) -> None:
-    head = listening.head("X-Long: " + "x" * 12_000, operation="heartbeat", method="GET")
-    async with listening.connect() as (reader, writer), asyncio.timeout(LIMIT_S):
-        for start in range(0, len(head), 1_000):
-            writer.write(head[start : start + 1_000])
-            await writer.drain()
-        assert (await read_answer(reader))[0] == 200
-
-
-async def test_a_large_body_before_it_does_not_count_as_a_head(listening: Listening) -> None:
-    large = BODY.ljust(200_000)
-    async with listening.connect() as (reader, writer), asyncio.timeout(LIMIT_S):
-        second = listening.head(operation="heartbeat", method="GET")
-        writer.write(listening.head(f"Content-Length: {len(large)}") + large + second[:40])
-        assert (await read_answer(reader))[0] == 200
-        writer.write(second[40:])
-        assert (await read_answer(reader))[0] == 200
-
-
 async def test_stopping_finishes_what_was_read(tmp_path: Path) -> None:
     async with gateway.open(tmp_path) as opened:
         added = await opened.add_device("SN1")
         app = ingest_v1.build(opened.edge, ingest_v1.Settings())
         async with server.listen(app, server.Address("127.0.0.1", 0)) as address:
-            listening = Listening(address, added.token)
+            listening = Listening(address, added.token, app)
             reader, writer = await asyncio.open_connection(address.host, address.port)
             writer.write(listening.head(f"Content-Length: {len(BODY)}") + BODY)
             assert (await read_answer(reader))[0] == 200

@@ -45,17 +45,19 @@ def test_the_summary_names_the_date_of_a_time_only_where_it_is_another() -> None
     out = StringIO()
     row = {
         "date": "2026-11-20",
-        "user_name": "Rahul Sharma",
+        "user_name": "Hugo Lindqvist",
         "first_in": "2026-11-20 21:52:57",
         "last_out": "2026-11-21 06:08:16",
         "working_hours": "8h 15m",
         "activities": [{}, {}],
     }
     open_row = {**row, "first_in": None, "last_out": None, "working_hours": None}
-    show_summary(Console(file=out, width=100), [row, open_row])
+    show_summary(Console(file=out, width=80), [row, open_row])
     said = out.getvalue()
     assert " 21:52:57 " in said
     assert "2026-11-20 21:52:57" not in said
     assert "2026-11-21 06:08:16" in said
     assert "8h 15m" in said
+    assert "Hugo Lindqvist" in said
+    assert " punches" in said
     assert "None" not in said

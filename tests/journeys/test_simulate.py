@@ -103,8 +103,9 @@ def test_several_days_end_with_the_one_that_was_asked_for(house: House) -> None:
 
 
 def test_a_day_that_has_not_begun_has_no_punches(house: House) -> None:
-    ended = house.simulate("--until", "2199-01-01", "--json")
+    ended = house.simulate("--until", "2099-12-31", "--json")
     assert (ended.code, ended.tally()["planned"]) == (0, 0)
+    assert ended.told == "Nothing was sent: at the device, these days are still to come.\n"
 
 
 def test_without_json_the_outcome_is_a_list_for_people(house: House) -> None:
@@ -148,6 +149,10 @@ def test_a_server_that_is_away_is_given_up_after_patience() -> None:
         ("--server", "http://h", "--serial", "A", "--token", "t", "--people", "0"),
         ("--server", "http://h", "--serial", "A", "--token", "t", "--batch", "1001"),
         ("--server", "http://h", "--serial", "A", "--token", "t", "--until", "soon"),
+        ("--server", "http://h", "--serial", "A", "--token", "t", "--until", "0001-01-01"),
+        ("--server", "http://h", "--serial", "A", "--token", "t", "--until", "9999-12-31"),
+        ("--server", "http://[::1", "--serial", "A", "--token", "t"),
+        ("--server", "http://h", "--serial", "A", "--token", "t\nX-Other: 1"),
     ],
 )
 def test_options_that_make_no_sense_are_a_usage_error(options: tuple[str, ...]) -> None:

@@ -84,6 +84,27 @@ async def test_a_reset_is_a_lost_line() -> None:
             await line.hear()
 
 
+async def test_who_speaks_on_after_a_reset_is_told_the_same_each_time() -> None:
+    async def hang_up(line: WordLine) -> None:
+        await line.hear()
+        line.reset()
+
+    async with talking(hang_up) as (_, line):
+        await line.say("hello")
+        for _ in range(2):
+            with pytest.raises(Lost):
+                await line.hear()
+            with pytest.raises(Lost):
+                await line.say("still there?")
+
+
+async def test_who_speaks_after_closing_is_told_so() -> None:
+    async with talking(_echo) as (_, line):
+        await line.close()
+        with pytest.raises(Lost):
+            await line.say("one more")
+
+
 async def test_a_peer_that_takes_nothing_is_lost() -> None:
     outcome: asyncio.Queue[str] = asyncio.Queue()
 

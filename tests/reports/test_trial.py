@@ -119,7 +119,7 @@ def test_all_fields_of_a_day_are_written() -> None:
 
 def test_an_off_shift_row_says_so_in_its_date() -> None:
     result = trial.run(case(policy={"attribution": "shift"}))
-    days = result.computed["days"]
+    days = result.computed and result.computed["days"]
     assert isinstance(days, list)
     assert days[0]["date"] == "off-shift:2026-06-01"
 
@@ -141,9 +141,28 @@ def test_the_latest_punch_that_can_tell_is_not_hidden_by_a_later_one() -> None:
             ],
         )
     )
-    days = result.computed["days"]
+    days = result.computed and result.computed["days"]
     assert isinstance(days, list)
     assert days[0]["flags"] == ["fold_inferred"]
+
+
+def test_a_time_before_2000_is_left_out_as_in_quarantine() -> None:
+    first: dict[str, object] = {"at": "2000-01-01 00:00:00", "dir": "in"}
+    for before in ("1999-12-31 23:59:59", "0001-01-01 00:00:00"):
+        result = trial.run(case(punches=[{"at": before, "dir": "out"}, first]))
+        days = result.computed and result.computed["days"]
+        assert isinstance(days, list)
+        assert [(day["date"], day["missing"]) for day in days] == [("2000-01-01", ["out"])]
+
+
+@pytest.mark.parametrize("zone", ["device", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("attribution", ["calendar", "session", "shift"])
+def test_the_last_moment_of_the_calendar_is_a_day_too(zone: str, attribution: str) -> None:
+    policy = {"zone": zone, "attribution": attribution}
+    result = trial.run(case(policy=policy, punches=[{"at": "9999-12-31 23:59:59"}]))
+    days = result.computed and result.computed["days"]
+    assert isinstance(days, list)
+    assert [day["first_in"] for day in days] == ["9999-12-31 23:59:59"]
 
 
 REFUSED: list[tuple[dict[str, object], str]] = [

@@ -65,7 +65,7 @@ async def test_a_datagram_with_a_wrong_checksum_is_dropped() -> None:
 async def test_a_datagram_is_never_longer_than_1032_bytes() -> None:
     async with virtual.playing() as playing, playing.call(udp=True) as caller:
         await caller.connect()
-        assert len(await caller.table(Table.ATTENDANCE, chunk=tables.CHUNK_UDP)) == 2_004
+        assert len(await caller.table(Table.ATTENDANCE, chunk=16_384)) == 2_004
         assert max(len(packet.data) for packet in caller.heard) == 1_024
 
 
@@ -170,8 +170,11 @@ async def test_the_clock_runs_is_skewed_and_can_be_set() -> None:
         playing.clock.forward(5)
         said = moment.said(struct.unpack("<I", await _ok(caller, Command.GET_TIME))[0])
         assert said.wall_time() == NOON + timedelta(seconds=5)
-        impossible = await caller.ask(Command.SET_TIME, struct.pack("<I", 0x30350234))
-        assert impossible[0].command == Reply.ACK_ERROR
+        # 30 February, and a year that no terminal's clock has.
+        for packed in (0x30350234, 0xFFFFFFFF):
+            impossible = await caller.ask(Command.SET_TIME, struct.pack("<I", packed))
+            assert impossible[0].command == Reply.ACK_ERROR
+        assert moment.said(struct.unpack("<I", await _ok(caller, Command.GET_TIME))[0]) == said
 
 
 async def test_a_door_opens_for_tenths_of_a_second_and_closes_by_itself() -> None:

@@ -144,7 +144,7 @@ async def test_an_account_its_rules_and_its_audit_are_kept(gate: Gateway) -> Non
     for _ in range(2):
         await policies.set_policy(gate.context, account.no, rules, actor="t", now=NOON)
     assert await policies.list_policies(gate.context, account.no) == [rules]
-    assert (await accounts.get(gate.context, "india")).spreads
+    assert (await accounts.get(gate.context, "india")).spread == 2
     entries = await audit.list_entries(gate.context, account.no)
     assert [entry.action for entry in entries] == ["policy.set", "account.add"]
     assert entries[0].after == {"attribution": "session"}

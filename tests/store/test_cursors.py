@@ -75,7 +75,8 @@ async def take_one(stage: Stage, owner: str) -> Lease:
     return lease
 
 
-async def settle(stage: Stage, lease: Lease, learned: Settlement) -> bool:
+async def settle(stage: Stage, lease: Lease, learned: Settlement, version: int = 1) -> bool:
+    learned = learned._replace(version=version)
     return await stage.store.writer.run(
         lambda tx: cursors.settle(tx, lease.account, lease.endpoint_id, lease.epoch, learned, NOW)
     )
@@ -208,23 +209,39 @@ async def test_a_settlement_that_fails_leaves_nothing_behind(stage: Stage) -> No
 
 
 @pytest.mark.parametrize(
-    "decided",
+    ("decided", "version"),
     [
-        Health("paused", NOW - 5, "by an operator"),
-        # Resumed by an operator after it had begun to fail.
-        Health("active", NOW + 5),
+        (Health("paused", NOW - 5, "by an operator"), 2),
+        # Resumed by an operator after it had begun to fail, which gave it another version.
+        (Health("active", NOW + 5), 1),
+        (Health("active", NOW - 5), 1),
     ],
 )
-async def test_what_an_operator_decided_meanwhile_stands(stage: Stage, decided: Health) -> None:
+async def test_what_an_operator_decided_meanwhile_stands(
+    stage: Stage, decided: Health, version: int
+) -> None:
     lease = await take_one(stage, "a")
     await stage.store.writer.run(
         lambda tx: endpoints.set_health(tx, MAIN, lease.endpoint_id, decided)
     )
-    await settle(stage, lease, Settlement(health=Health("failing", NOW, "503", NOW, 1)))
+    await stage.sql("UPDATE endpoint SET version = 2")
+    fails = Settlement(health=Health("failing", NOW, "503", NOW, 1))
+    await settle(stage, lease, fails, version)
     row = (await stage.rows(schema.endpoint))[0]
     assert (row.state, row.state_since) == (decided.state, decided.since)
     # Nor is it told as a problem, which nobody would clear.
     assert await stage.sizes(schema.problem) == [0]
+
+
+async def test_how_an_endpoint_fares_is_written_though_the_clock_was_set_back(
+    stage: Stage,
+) -> None:
+    lease = await take_one(stage, "a")
+    an_hour_ago = NOW - 3_600_000
+    await settle(stage, lease, Settlement(health=Health("failing", NOW, "503", NOW, 1)))
+    await settle(stage, lease, Settlement(health=Health("disabled", an_hour_ago, "410")))
+    row = (await stage.rows(schema.endpoint))[0]
+    assert (row.state, row.state_since) == ("disabled", an_hour_ago)
 
 
 async def test_processes_count_while_they_show_themselves(stage: Stage) -> None:

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from punchgate import telemetry
-from punchgate.store import database, failure, migrate, schema
+from punchgate.store import database, failure, installation, migrate, schema
 from punchgate.store.error import StoreUnavailable
 from tests import postgres
-from tests.store.stage import Stage, fact
+from tests.store.stage import NOW, Stage, fact
 
 WHICH_WRITERS = ("here", "apart")
 
@@ -89,6 +90,26 @@ async def test_a_read_that_fails_is_one_line(stage: Stage, log: io.StringIO) -> 
     assert line["error"] == ("OperationalError" if stage.is_sqlite else "UndefinedTableError")
 
 
+async def test_a_read_that_is_not_answered_ends_and_the_next_is_asked_anew(
+    postgresql_url: str,
+) -> None:
+    """What a cut cable does to an answer is done here by a lock."""
+    where = database.address(postgresql_url)
+    await migrate.migrate(where, NOW)
+    reader = database.PostgresDatabase(where, limit_s=0.5)
+    other = await asyncpg.connect(postgresql_url)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE installation IN ACCESS EXCLUSIVE MODE")
+            async with asyncio.timeout(30):
+                with pytest.raises(StoreUnavailable):
+                    await reader.read(installation.revision)
+        assert await reader.read(installation.revision) >= 0
+    finally:
+        await other.close()
+        await reader.close()
+
+
 async def test_a_file_that_is_no_database_is_one_line(tmp_path: Path, log: io.StringIO) -> None:
     path = tmp_path / "punchgate.db"
     path.write_bytes(b"This is a letter." * 100)
@@ -153,6 +174,13 @@ async def test_I8_what_was_bound_to_a_statement_is_in_no_error_and_no_line(
     assert "hide_parameters" in str(written.value)
     assert len(_failures(log)) == 1
     assert SECRET not in log.getvalue()
+
+
+def test_I8_an_address_says_no_password_of_itself() -> None:
+    where = database.address(f"postgresql://gate:{SECRET}@db/punches")
+
+    assert SECRET in where.url
+    assert SECRET not in repr(where)
 
 
 async def test_I8_a_value_that_postgresql_names_in_its_words_is_left_out(

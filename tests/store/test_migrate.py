@@ -15,6 +15,7 @@ from sqlalchemy import Connection, inspect, text
 from punchgate.store import database, migrate, schema
 from punchgate.store.error import StoreOutdated, StoreUnavailable, StoreUnsafe
 from punchgate.store.opening import open_store
+from tests import postgres
 from tests.store import stage as stages
 from tests.store.stage import NOW, Stage, fact
 
@@ -171,10 +172,27 @@ async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None
     path = tmp_path / "punchgate.db"
     path.write_bytes(b"This is a letter to the administrator." * 100)
 
-    with pytest.raises(StoreUnavailable, match="cannot be read as a database"):
+    with pytest.raises(
+        StoreUnavailable, match="cannot be read as a database: file is not a database"
+    ):
         async with open_store(database.address(f"sqlite:///{path}"), is_serving=True, now=NOW):
             pass
     assert path.read_bytes().startswith(b"This is a letter")
+
+
+async def test_tables_that_cannot_be_written_say_why(tmp_path: Path) -> None:
+    (tmp_path / "punchgate.db").mkdir()
+    where = database.address(f"sqlite:///{tmp_path / 'punchgate.db'}")
+
+    with pytest.raises(StoreUnavailable, match="brought up to date: unable to open database file"):
+        await migrate.migrate(where, NOW)
+
+
+async def test_tables_that_cannot_be_reached_say_why(postgres: postgres.Cluster) -> None:
+    where = database.address(postgres.url("there_is_none"))
+
+    with pytest.raises(StoreUnavailable, match=r"brought up to date: database .* does not exist"):
+        await migrate.migrate(where, NOW)
 
 
 async def test_a_second_server_on_one_directory_is_refused(sqlite_url: str) -> None:

@@ -148,9 +148,7 @@ async def test_the_ambiguous_hour_asks_for_a_few_hours_of_ids(stage: Stage) -> N
     plan = await stage.read(
         lambda tx: _plans(
             tx,
-            lambda tx: door.latest_at(
-                tx, MAIN, DeviceId("sn1"), since=MIDNIGHT, until=MIDNIGHT, before=2**40
-            ),
+            lambda tx: door.instants(tx, MAIN, DeviceId("sn1"), since=MIDNIGHT, until=MIDNIGHT),
         )
     )
 

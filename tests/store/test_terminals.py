@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from punchgate.domain.ids import AccountNo, DeviceId
+from punchgate.domain.device import Device
+from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
 from punchgate.domain.terminal import Known, Settings, Terminal, Watermark
-from punchgate.store import schema, terminals
+from punchgate.store import devices, schema, terminals
 from punchgate.store.endpoints import SecretsClosed
 from punchgate.vault import Vault
 from tests.store.stage import MAIN, NOW, Stage
@@ -172,7 +173,12 @@ async def test_who_is_due_is_read_and_who_is_not_may_be_listened_to(
         _terminal("given-up", due_at=None, failures=1),
         _terminal("by-ear", due_at=None, settings=Settings(backfill_s=0)),
         _terminal("held", due_at=NOW),
+        _terminal("calls-us", due_at=NOW),
+        _terminal("calls-us-too", due_at=None),
     )
+    for name in ("calls-us", "calls-us-too"):
+        other = Device(MAIN, DeviceId(name), SerialNumber(name), engine="http")
+        await stage.store.writer.run(partial(devices.add, account=MAIN, device=other, now=NOW))
     await _take(stage, "one", device_id="held")
     due = await stage.read(lambda tx: terminals.list_due(tx, now=NOW, limit=9))
     assert [device_id for _, device_id in due] == ["older", "due"]

@@ -44,14 +44,14 @@ async def _set_policy(stage: Stage, since: str = "2026-01-01", **rules: object) 
 
     def work(tx: Connection) -> None:
         policies.put(tx, MAIN, stored, NOW)
-        workdays.mark_stale(tx, MAIN, stored.valid_from, reason="policy_changed")
+        workdays.mark_stale(tx, MAIN, stored.valid_from, reason="policy_changed", spread=1)
 
     await stage.store.writer.run(work)
 
 
-async def _mark(stage: Stage, since: date) -> None:
+async def _mark(stage: Stage, since: date, spread: int = 1) -> None:
     await stage.store.writer.run(
-        lambda tx: workdays.mark_stale(tx, MAIN, since, reason="policy_changed")
+        lambda tx: workdays.mark_stale(tx, MAIN, since, reason="policy_changed", spread=spread)
     )
 
 
@@ -235,20 +235,22 @@ async def test_erasing_takes_a_persons_days_out_of_the_counters(stage: Stage) ->
     assert await stage.read(workdays.count_stale) == 0
 
 
+@pytest.mark.parametrize(("spread", "beside"), [(0, 1), (1, 1), (3, 3)])
 async def test_other_rules_take_along_the_dates_beside_every_day_even_without_rows(
-    stage: Stage,
+    stage: Stage, spread: int, beside: int
 ) -> None:
     await stage.store.writer.record([fact(wall_time=f"{SATURDAY} 09:00:00")])
     await _refresh(stage)
     # Not computed yet, and so without a row.
-    await stage.store.writer.record([fact(wall_time="2026-07-01 09:00:00")])
+    await stage.store.writer.record([fact(wall_time="2026-07-20 09:00:00")])
 
-    await _mark(stage, date(2026, 6, 1))
+    await _mark(stage, date(2026, 6, 20 + beside), spread)
 
     rows = await stage.rows(schema.workday_stale)
+    width = 2 * beside + 1
     assert [row.date for row in rows] == [
-        *days("2026-06-19", 3),
-        *days("2026-06-30", 3),
+        *days(f"2026-06-{20 - beside}", width),
+        *days(f"2026-07-{20 - beside}", width),
     ]
     assert len({row.touch for row in rows}) == 1
 

@@ -307,9 +307,14 @@ async def test_a_database_that_was_told_not_to_flush_is_overruled(
 
 async def test_a_postgresql_without_fsync_is_refused() -> None:
     with postgres.running(installed.postgresql_folder(), {"fsync": "off"}) as cluster:
-        async with stages.open_stage(cluster.url(cluster.create())) as stage:
+        url = cluster.url(cluster.create())
+        async with stages.open_stage(url) as stage:
             with pytest.raises(StoreUnsafe, match="fsync off"):
                 await stage.store.writer.record([fact()])
+        # A server does not even start.
+        with pytest.raises(StoreUnsafe, match="fsync off"):
+            async with stages.open_stage(url, writes_apart=True):
+                pass
 
 
 async def test_a_database_that_cannot_be_reached_is_unavailable_and_nothing_else(

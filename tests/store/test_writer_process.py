@@ -7,6 +7,7 @@ promise alike is in `test_writer.py`, which runs with this one too.
 import asyncio
 import os
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,10 +17,11 @@ import pytest
 from sqlalchemy import Connection, text
 
 from punchgate.store import parcel, schema
-from punchgate.store.error import StoreUnavailable
+from punchgate.store.error import StoreBusy, StoreUnavailable, StoreUnsafe
 from punchgate.store.fact import Fact, Outcome
-from punchgate.store.parcel import Answer, Parcel
-from punchgate.store.writer_child import answer
+from punchgate.store.parcel import Answer, Orders, Parcel
+from punchgate.store.writer import ITEMS_BOUND
+from punchgate.store.writer_child import Channel, answer, serve
 from punchgate.store.writer_process import ProcessWriter
 from tests.store import stage as stages
 from tests.store.stage import Stage, caused, fact, held, until
@@ -108,6 +110,22 @@ async def test_what_lies_in_the_working_directory_is_not_taken_for_a_module(
         assert list(await stage.store.writer.record([fact()])) == ["recorded"]
 
 
+async def test_uploads_that_wait_are_bounded_by_their_items(apart: Stage) -> None:
+    writer, upload = _writer(apart), [held()] * 1_000
+    os.kill(apart.writing_pid, signal.SIGSTOP)
+    waiting = [
+        asyncio.ensure_future(writer.record(upload)) for _ in range(ITEMS_BOUND // len(upload))
+    ]
+    await until(lambda: writer.waiting == len(waiting))
+
+    with pytest.raises(StoreBusy):
+        await writer.record([fact()])
+
+    os.kill(apart.writing_pid, signal.SIGCONT)
+    assert {len(outcomes) for outcomes in await asyncio.gather(*waiting)} == {1_000}
+    assert list(await writer.record([fact()])) == ["recorded"]
+
+
 async def test_closing_ends_the_process(database_url: str) -> None:
     async with stages.open_stage(database_url, writes_apart=True) as stage:
         pid = stage.writing_pid
@@ -157,6 +175,24 @@ async def test_closing_waits_for_punches_and_for_work(sqlite_url: str) -> None:
     assert await work
 
 
+async def test_while_it_is_closed_punches_wait_for_work_as_ever(sqlite_url: str) -> None:
+    """Two connections that commit at once could meet in a checkpoint."""
+    may_go_on = threading.Event()
+
+    async with stages.open_stage(sqlite_url, writes_apart=True) as stage:
+        writer = _writer(stage)
+        work = asyncio.ensure_future(writer.run(lambda _: may_go_on.wait(30)))
+        punch = asyncio.ensure_future(writer.record([fact()]))
+        await until(lambda: writer.waiting == 2)
+        closing = asyncio.ensure_future(writer.close())
+        await until(lambda: writer._is_closing)
+        assert not writer._sent
+        may_go_on.set()
+        await closing
+
+    assert (await work, list(await punch)) == (True, ["recorded"])
+
+
 async def test_I5_a_value_that_no_database_takes_is_held_alone(apart: Stage) -> None:
     good, other = fact("a"), fact("b")
     odd = fact("c")
@@ -192,6 +228,29 @@ def test_a_group_of_nothing_but_quarantine_counts_its_rows() -> None:
 
     assert only.commit is not None
     assert only.commit.rows == 2
+
+
+def test_a_store_that_would_not_flush_any_more_is_unavailable_and_no_fault() -> None:
+    def refuse(*_: object) -> list[Outcome]:
+        raise StoreUnsafe("PostgreSQL would not flush at each commit (fsync off).")
+
+    (only,) = answer([Parcel([fact("a")], [])], refuse)
+
+    assert only.fault is None
+    assert only.failure is not None
+    assert "fsync off" in only.failure.reason
+
+
+def test_a_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(parcel.frame(Orders("sqlite", str(tmp_path / "none" / "x.db"), 0, 1_000)))
+        serve(Channel(theirs))
+        (message,) = parcel.Frames().feed(ours.recv(65_536))
+
+    said = parcel.ANSWERS.decode(message)
+    assert said.failure is not None
+    assert said.failure.state == "SQLITE_CANTOPEN"
 
 
 def test_a_parcel_that_cannot_be_read_has_its_fault_and_its_neighbours_go_on() -> None:

@@ -50,7 +50,7 @@ async def _stale(gate: Gateway) -> set[str]:
 
 async def test_the_account_main_is_there_from_the_start(gate: Gateway) -> None:
     account = await accounts.get(gate.context, "main")
-    assert account == Account(MAIN, "main", None, spreads=False)
+    assert account == Account(MAIN, "main", None, spread=0)
     assert await accounts.list_accounts(gate.context) == [account]
 
 
@@ -151,16 +151,16 @@ async def test_the_same_rules_again_change_nothing(gate: Gateway) -> None:
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        ({"dedupe_s": 30}, False),
-        ({"attribution": "session"}, True),
-        ({"attribution": "cutoff", "cutoff": "04:00"}, True),
+        ({"dedupe_s": 30}, 0),
+        ({"attribution": "session"}, 2),
+        ({"attribution": "cutoff", "cutoff": "04:00"}, 1),
     ],
 )
-async def test_an_account_says_whether_its_rules_reach_the_day_beside(
-    gate: Gateway, rules: dict[str, Any], *, expected: bool
+async def test_an_account_says_how_far_its_rules_reach_beside_a_day(
+    gate: Gateway, rules: dict[str, Any], expected: int
 ) -> None:
     await _set_policy(gate, date(2026, 1, 1), **rules)
-    assert (await accounts.get(gate.context, "main")).spreads is expected
+    assert (await accounts.get(gate.context, "main")).spread == expected
 
 
 async def test_new_rules_have_the_days_from_their_date_on_computed_again(gate: Gateway) -> None:
@@ -179,7 +179,7 @@ async def test_I12_rules_of_one_account_are_not_anothers(gate: Gateway) -> None:
     other = await _add(gate, "other")
     await _set_policy(gate, date(2026, 1, 1), attribution="session")
     assert await policies.list_policies(gate.context, other.no) == []
-    assert not (await accounts.get(gate.context, "other")).spreads
+    assert (await accounts.get(gate.context, "other")).spread == 0
 
 
 async def test_what_one_account_changes_is_in_its_own_audit(gate: Gateway) -> None:

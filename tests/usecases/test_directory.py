@@ -161,7 +161,7 @@ async def test_the_account_tells_whether_its_rules_spread(pair: Pair) -> None:
 
     assert before is not None
     assert after is not None
-    assert (before.account.spreads, after.account.spreads) == (False, True)
+    assert (before.account.spread, after.account.spread) == (0, 2)
 
 
 async def test_an_entry_holds_the_events_object_of_its_device(pair: Pair) -> None:

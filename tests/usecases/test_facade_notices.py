@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from punchgate.domain.ids import DeviceId
 from punchgate.domain.punch import first_id_at
 from punchgate.store import diagnosis
+from punchgate.store.error import StoreUnavailable
 from punchgate.usecases import facade_notices, problems
 from punchgate.usecases.facade_notices import Findings, Notices
 from tests import gateway
@@ -78,6 +80,16 @@ async def test_what_was_written_is_written_again_after_an_hour(opened: Gateway) 
     opened.clock.ms += HOUR_MS
     await noting.note(Findings(long=1))
     assert (await told(opened))[facade_notices.LONG][1] == 2
+
+
+async def test_what_could_not_be_written_is_written_the_next_time(opened: Gateway) -> None:
+    noting, writer = notices(opened), opened.context.writer
+    await writer.run(lambda tx: tx.execute(text("ALTER TABLE problem RENAME TO away")))
+    with pytest.raises(StoreUnavailable):
+        await noting.note(Findings(long=1))
+    await writer.run(lambda tx: tx.execute(text("ALTER TABLE away RENAME TO problem")))
+    await noting.note(Findings(long=1))
+    assert set(await told(opened)) == {facade_notices.LONG}
 
 
 async def test_what_is_left_out_is_counted(opened: Gateway) -> None:

@@ -160,7 +160,7 @@ async def test_an_expired_key_is_refused_at_once(gate: Gateway) -> None:
 async def test_a_revoked_key_is_refused_within_a_second(gate: Gateway) -> None:
     added = await _add(gate)
     assert await keys.find(gate.context, added.text, now=NOON) is not None
-    await _revoke(gate, added.key.key_id)
+    assert (await _revoke(gate, added.key.key_id)).revoked_at == NOON
     assert await keys.find(gate.context, added.text, now=NOON + 1_000) is None
 
 
@@ -175,7 +175,8 @@ async def test_a_key_is_accepted_at_once_though_it_was_unknown_before(gate: Gate
 async def test_revoking_twice_keeps_the_first_time_and_leaves_one_entry(gate: Gateway) -> None:
     added = await _add(gate)
     await _revoke(gate, added.key.key_id)
-    await keys.revoke(gate.context, MAIN, added.key.key_id, actor="test", now=NOON + 99)
+    again = await keys.revoke(gate.context, MAIN, added.key.key_id, actor="test", now=NOON + 99)
+    assert again.revoked_at == NOON
     (stored,) = await keys.list_keys(gate.context, MAIN)
     assert stored.revoked_at == NOON
     actions = [entry.action for entry in await audit.list_entries(gate.context, MAIN)]

@@ -3,10 +3,12 @@
 What an erasure leaves is asked of the tables and of the files themselves.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import func, select
 
@@ -14,11 +16,13 @@ from punchgate.domain.endpoint import ERASED, Condition, Filter, Selection
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, EndpointId, UserCode
 from punchgate.domain.person import Person
-from punchgate.store import schema
+from punchgate.store import record_postgres, schema
+from punchgate.store.roster import Roster
 from punchgate.usecases import accounts, audit, endpoints, people, replays
 from punchgate.usecases.people import Changes
 from tests import gateway
 from tests.gateway import MAIN, NOON, Gateway
+from tests.store.stage import fact
 
 _CODE = UserCode("1001")
 
@@ -354,3 +358,32 @@ async def test_who_is_only_named_by_a_filter_can_be_erased_without_the_master_ke
     (kept,) = await endpoints.list_endpoints(gate.context, MAIN)
     assert (kept.id, kept.filter.people) == (endpoint_id, (ERASED,))
     assert (await _erase(gate)).is_nothing
+
+
+async def test_I8_an_erasure_takes_what_was_being_stored_when_it_began(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    """Another process commits a punch of the person in the middle of the erasure."""
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    async with gateway.open(tmp_path, postgresql_url) as gate:
+        await _add(gate, "1001", name="Rahul")
+        other = await asyncpg.connect(postgresql_url)
+        try:
+            async with other.transaction():
+                await record_postgres.record(other, [fact("1001")], Roster(), 1)
+                erasing = asyncio.ensure_future(
+                    people.erase(gate.context, MAIN, _CODE, actor="test", now=NOON)
+                )
+                while not (erasing.done() or await other.fetchval(waits)):
+                    pass
+            await erasing
+        finally:
+            await other.close()
+
+        def look(tx: Any) -> tuple[list[Any], list[Any]]:
+            events = tx.execute(select(schema.event.c.body)).scalars()
+            return list(events), list(tx.execute(select(schema.punch)))
+
+        events, punches = await gate.context.database.read(look)
+        assert not punches
+        assert "Rahul" not in str(events)

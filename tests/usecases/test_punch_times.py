@@ -170,6 +170,25 @@ async def test_the_ambiguous_hour_is_told_within_one_upload_too(gate: Gateway) -
     assert [each.at for each in stored] == sorted(each.at for each in stored)
 
 
+@pytest.mark.parametrize("is_one_upload", [True, False])
+async def test_the_order_of_punches_outside_the_ambiguous_hour_tells_nothing(
+    gate: Gateway, *, is_one_upload: bool
+) -> None:
+    """Behind the hour or before it; and none of them hides the one that tells."""
+    gate.clock.ms = FOLD_MORNING
+    await gate.add_device("BER", zone=BERLIN)
+    items = [
+        _item(f"2026-10-25 {time}:00", f"p{time}")
+        for time in ("03:10", "01:50", "02:10", "02:50", "03:00", "02:40", "06:00", "02:45")
+    ]
+
+    uploads = [items] if is_one_upload else [[item] for item in items]
+    receipts = [each for upload in uploads for each in await gate.punch("BER", *upload)]
+    stored = [await _stored(gate, receipt) for receipt in receipts]
+
+    assert [each.utc_offset_s // 3600 for each in stored] == [1, 2, 2, 2, 1, 1, 1, 1]
+
+
 async def test_a_log_of_the_ambiguous_hour_sent_again_changes_nothing(gate: Gateway) -> None:
     gate.clock.ms = FOLD_MORNING
     await gate.add_device("BER", zone=BERLIN)

@@ -106,6 +106,30 @@ async def test_receipts_come_in_the_order_of_the_items(gate: Gateway) -> None:
     assert receipts[0].punch_id == receipts[3].punch_id != receipts[5].punch_id
 
 
+@pytest.mark.parametrize(("count", "turns"), [(1, 0), (250, 0), (1_000, 3)])
+async def test_others_have_their_turn_while_a_large_upload_is_read(
+    gate: Gateway, count: int, turns: int
+) -> None:
+    entry = await gate.entry("SN1")
+    writer = gate.context.writer
+    seen = PunchesSeen([*SEEN.items] * count)
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while not writer.waiting:
+            beats += 1
+            await asyncio.sleep(0)  # noqa: TID251 (a turn, no time)
+
+    recorded, _ = await asyncio.gather(
+        door.record(gate.context, entry, seen, transport="http", now=NOON), beat()
+    )
+
+    assert beats == turns
+    assert [each.status for each in recorded].count("recorded") == 1
+    assert len(recorded) == count
+
+
 async def test_an_empty_upload_has_no_receipts(gate: Gateway) -> None:
     assert await gate.punch("SN1") == []
 

@@ -5,6 +5,7 @@ refused. No command keeps a rule or a query of its own: whatever one can do, a p
 can do.
 """
 
+import sys
 from typing import Annotated
 
 import typer
@@ -21,12 +22,14 @@ from punchgate.cli import (
     endpoint,
     key,
     openapi,
+    output,
     person,
     problems,
     punch,
     quarantine,
     replay,
     serve,
+    session,
     simulate,
     version,
     workday,
@@ -81,5 +84,12 @@ version.register(app)
 
 
 def main() -> None:
-    """Run one command."""
-    app()
+    """Run one command; where its output has no room either, that is a sentence and an exit code."""
+    output.settle()
+    try:
+        with session.telling():
+            app()
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    finally:
+        output.drop_unwritten()

@@ -7,7 +7,9 @@ talks to nobody. Keys, passwords, cards and templates are never shown.
 
 import json
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -35,7 +37,11 @@ def decode() -> None:
 @app.command("zk")
 def zk(
     capture: Annotated[
-        str, typer.Argument(metavar="HEX|FILE", help="Hex digits, or a file of hex lines or bytes.")
+        str,
+        typer.Argument(
+            metavar="HEX|FILE",
+            help="Hex digits, or a file of hex lines or bytes; `-` reads standard input.",
+        ),
     ],
     *,
     as_json: Annotated[
@@ -44,7 +50,7 @@ def zk(
 ) -> None:
     """Explain bytes of the pull protocol of port 4370.
 
-    Frames as on TCP, the payload of one packet, or the rows of a table are understood.
+    Frames as on TCP, the payload of one packet, the rows of a table, counters or live events.
     """
     from punchgate.protocols.zk import annotate, listing
 
@@ -61,27 +67,67 @@ def zk(
 
 
 def _read(capture: str) -> bytes:
-    bare = re.sub(r"[\s:]", "", capture).removeprefix("0x")
-    if _HEX.fullmatch(bare):
-        return bytes.fromhex(bare)
-    path = Path(capture)
-    if not path.is_file():
-        raise typer.BadParameter("Give hex digits, two for a byte, or the name of a file.")
-    if path.stat().st_size > _FILE_LIMIT:
-        raise typer.BadParameter(f"{capture} is larger than {_FILE_LIMIT // 1024**2} MiB.")
-    raw = path.read_bytes()
+    data = _of_hex(capture)
+    if data is None:
+        data = _bytes_in(_content(capture))
+    if not data:
+        raise typer.BadParameter("There are no bytes in it.")
+    return data
+
+
+def _content(capture: str) -> bytes:
+    """Give what is in a file, or on standard input for `-`."""
     try:
-        lines = [line.strip() for line in raw.decode("ascii").splitlines()]
-        return bytes.fromhex("".join(_hex_of(line) for line in lines if not line.startswith("#")))
-    except ValueError:
-        return raw
+        with sys.stdin.buffer if capture == "-" else Path(capture).open("rb") as file:
+            content = file.read(_FILE_LIMIT + 1)
+    except OSError:
+        raise typer.BadParameter(
+            "Give hex digits, two for a byte, or the name of a file that can be read."
+        ) from None
+    if len(content) > _FILE_LIMIT:
+        raise typer.BadParameter(f"{capture} is larger than {_FILE_LIMIT // 1024**2} MiB.")
+    return content
 
 
-def _hex_of(line: str) -> str:
-    """Give the hex digits of a line; of a JSON line, those of its member `hex`."""
-    if not line.startswith("{"):
-        return line.replace(":", "")
-    return str(json.loads(line)["hex"])
+def _bytes_in(content: bytes) -> bytes:
+    """Give the bytes that a file is, or that are written in it as hex."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content
+    if not all(each.isprintable() or each.isspace() for each in text):
+        return content
+    lines = enumerate(map(str.strip, text.splitlines()), start=1)
+    written = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    found = [_of_line(line, number) for number, line in written]
+    return b"".join(_framed(found) if len(found) > 1 else found)
+
+
+def _framed(lines: list[bytes]) -> list[bytes]:
+    """Give datagrams a frame each, so that they can follow each other; other lines as they are."""
+    from punchgate.protocols.zk import packets
+    from punchgate.wire.error import ProtocolError
+
+    try:
+        return [packets.frame(packets.decode(line)) for line in lines]
+    except ProtocolError:
+        return lines
+
+
+def _of_line(line: str, number: int) -> bytes:
+    """Give the bytes of a line; of a JSON line, those of its member `hex`, or of `data`."""
+    data = None
+    with suppress(ValueError, RecursionError):
+        said = json.loads(line) if line.startswith("{") else {"hex": line}
+        data = _of_hex(str(said.get("hex", said.get("data", ""))))
+    if data is None:
+        raise typer.BadParameter(f"Line {number} is text without hex.")
+    return data
+
+
+def _of_hex(text: str) -> bytes | None:
+    bare = re.sub(r"0[xX]|[\s:]", "", text)
+    return bytes.fromhex(bare) if _HEX.fullmatch(bare) else None
 
 
 def _print_packet(packet: "Packet", *, as_json: bool) -> None:

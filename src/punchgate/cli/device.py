@@ -124,6 +124,8 @@ def add(  # noqa: PLR0913 (one parameter for each option)
         lambda s, account: devices.add(s.context, account.no, new, actor=s.actor, now=s.now),
     )
     _tell(here, added)
+    if not added.token:
+        output.say("Nobody calls it: give it a host, or remove it and add it with its --engine.")
 
 
 @account_command(app, "claim", creates=True)
@@ -257,6 +259,8 @@ def set_device(  # noqa: PLR0913 (one parameter for each option)
     shown, left_address = session.run_account(here, set_all)
     output.one(shown, as_json=here.as_json)
     _tell_left(left_address)
+    if engine not in {None, "zk"} and not shown["has_token"]:
+        output.say("It has no token and cannot call: remove it and add it again to give it one.")
 
 
 @account_command(app, "remove")

@@ -83,6 +83,8 @@ def _surroundings(settings: "Settings", directory: Path | None) -> Iterator[dict
 def _store(found: "Findings") -> Iterator[dict[str, Any]]:
     yield _row("tables", "ok", "up to date")
     yield _row("writing", "ok", "a write reached the disk")
+    warning = ": before 3.51.3 let no other program write to the file" if found.has_race else ""
+    yield _row("database", "look" if warning else "ok", found.database + warning)
     intact = found.integrity == "ok"
     yield _row("integrity", "ok" if intact else "wrong", found.integrity)
     for what, count, hint in (

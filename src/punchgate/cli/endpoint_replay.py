@@ -69,7 +69,7 @@ def replay(  # noqa: PLR0913 (one parameter for each option)
     from punchgate.usecases import replays
 
     chosen = Filter(
-        events=tuple(parse.names(kind or [])),
+        events=tuple(parse.limits(kind, "--type")),
         devices=tuple(endpoint_options.names(device) or ()),
         people=tuple(endpoint_options.names(person) or ()),
     )

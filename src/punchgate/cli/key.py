@@ -43,8 +43,8 @@ def add(
 
     new = keys.New(
         name=name,
-        scopes=parse.names(scope or []),
-        devices=[DeviceId(each) for each in parse.names(device or [])],
+        scopes=parse.limits(scope, "--scope"),
+        devices=[DeviceId(each) for each in parse.limits(device, "--device")],
         expires_at=parse.end_of_day(expires, "--expires"),
         report_requests=rate,
     )

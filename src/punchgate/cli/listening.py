@@ -1,7 +1,7 @@
 """Telling which address could not be listened on, by the option that it can be changed with.
 
 The error of a socket does not say for which listener it was opened; so once they are closed again,
-each is tried by itself. Whether two listeners are one address is the settings' affair.
+each is tried by itself. Where each can be had, it is two of ours that want the same port.
 """
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
@@ -30,6 +30,9 @@ def telling(addresses: Mapping[str, str]) -> Iterator[None]:
             fault = _fault(text) if text else None
             if fault is not None:
                 raise PunchgateError(_sentence(option, text, fault)) from error
+        if error.errno == errno.EADDRINUSE:
+            listed = ", ".join(f"{option} {text}" for option, text in addresses.items() if text)
+            raise PunchgateError(f"Two listeners want one port: {listed}.") from error
         raise
 
 

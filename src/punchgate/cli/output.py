@@ -6,12 +6,15 @@ must not be able to drive somebody's terminal.
 """
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
+import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -20,6 +23,27 @@ import typer
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Wider than any table of ours.
 _UNFOLDED: Final = 4_096
+
+
+def settle() -> None:
+    """Have all that is said be UTF-8 in any locale, and go nowhere where a stream is closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = Path(os.devnull).open(mode)  # noqa: SIM115 (open as long as we run)
+            setattr(sys, name, nowhere)
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            # What was typed may be no text at all; a message about it must not be the next error.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def drop_unwritten() -> None:
+    """Forget what waits on stdout and cannot be written: the interpreter would complain of it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def say(text: str) -> None:

@@ -6,7 +6,7 @@ import re
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -14,14 +14,31 @@ _DURATION: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)", re.ASCII)
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 #: Given in place of a secret, they say where it stands.
 _STDIN, _FILE, _VARIABLE = "-", "@", "env:"
+#: Whoever means "always" types the first day of the calendar, and no day lies before that one.
+_EARLIEST: Final = date(1900, 1, 1)
+#: Of what a virtual terminal invents: a terminal's clock begins with 2000, its log before its end.
+_YEARS: Final = range(2001, 2100)
 
 
 def day(text: str, option: str) -> date:
-    """Read `YYYY-MM-DD`."""
+    """Read `YYYY-MM-DD`, of 1900 or later."""
     try:
-        return date.fromisoformat(text) if len(text) == 10 else _no_date(text, option)
+        found = date.fromisoformat(text) if len(text) == 10 else _no_date(text, option)
     except ValueError:
-        return _no_date(text, option)
+        found = _no_date(text, option)
+    if found < _EARLIEST:
+        raise typer.BadParameter(f"{text} is before {_EARLIEST}.", param_hint=option)
+    return found
+
+
+def invented(day_read: datetime | None, option: str) -> date | None:
+    """Take a day that a virtual terminal shall invent."""
+    if day_read is not None and day_read.year not in _YEARS:
+        raise typer.BadParameter(
+            f"it is a day of the years {_YEARS.start} to {_YEARS.stop - 1}.",
+            param_hint=option,
+        )
+    return None if day_read is None else day_read.date()
 
 
 def wall_time(text: str | None, option: str) -> datetime | None:
@@ -50,7 +67,12 @@ def end_of_day(text: str | None, option: str) -> int | None:
     """Read a last day as the instant, in milliseconds, at which it is over in UTC."""
     if text is None:
         return None
-    after = datetime.combine(day(text, option) + timedelta(days=1), datetime.min.time(), UTC)
+    last = day(text, option)
+    if last == date.max:
+        raise typer.BadParameter(
+            f"no day comes after {text}; leave it out if it shall never end.", param_hint=option
+        )
+    after = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC)
     return int(after.timestamp()) * 1000
 
 
@@ -89,6 +111,16 @@ def json_file(path: Path, option: str) -> dict[str, Any]:
 def names(given: list[str]) -> list[str]:
     """Read a list that may be repeated, separated by commas, or both."""
     return [name.strip() for text in given for name in text.split(",") if name.strip()]
+
+
+def limits(given: list[str] | None, option: str) -> list[str]:
+    """Read a list of the only ones: none where it was not given, and never none where it was."""
+    found = names(given or [])
+    if given and not found:
+        raise typer.BadParameter(
+            "it names nothing; leave it out if there is no limit.", param_hint=option
+        )
+    return found
 
 
 def instant(text: str | None, option: str) -> int | None:
@@ -141,5 +173,5 @@ def secret(text: str | None, option: str) -> str | None:
     return text
 
 
-def _no_date(text: str, option: str) -> date:
+def _no_date(text: str, option: str) -> NoReturn:
     raise typer.BadParameter(f"{text!r} is not a date like `2026-06-21`.", param_hint=option)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from punchgate.cli import output, session
+from punchgate.cli import listening, output, session
 from punchgate.cli.session import Here, command
 
 if TYPE_CHECKING:
@@ -73,12 +73,15 @@ def _play(here: Here, file: Path, listen: str) -> None:
     from punchgate.httpkit import server
     from punchgate.simulators import zk_tape
 
-    with session.telling():
+    try:
+        address = server.Address.read(listen)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--listen") from None
+    with session.telling(), listening.telling({"--listen": listen}):
         try:
-            exchanges = zk_tape.read(file.read_text().splitlines())
+            exchanges = zk_tape.read(file.read_text("utf-8", "replace").splitlines())
         except zk_tape.NotATape as error:
             raise Invalid(str(error)) from error
-        address = server.Address.read(listen)
 
         def ready(port: int) -> None:
             where = f"{address.host}:{port}"

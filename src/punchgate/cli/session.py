@@ -171,6 +171,10 @@ def telling() -> Iterator[None]:
         output.say(str(error))
         code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), FAILED)
         raise typer.Exit(code) from error
+    except UnicodeEncodeError as error:
+        # The database keeps text, and bytes of another locale are none.
+        output.say("What was typed is not text in UTF-8.")
+        raise typer.Exit(USAGE) from error
     except BrokenPipeError:
         # Nothing went wrong here: whoever read our output has enough.
         raise
@@ -217,9 +221,7 @@ def _until_enough_was_read() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer has nowhere to go; the interpreter would complain of it.
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        output.drop_unwritten()
         raise typer.Exit(0) from None
 
 

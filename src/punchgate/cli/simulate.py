@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from punchgate.cli import output, simulate_zk
+from punchgate.cli import output, parse, simulate_zk
 
 if TYPE_CHECKING:
     from punchgate.simulators import day, fleet, http
@@ -87,14 +87,24 @@ def http_command(  # noqa: PLR0913 (one parameter for each option)
         raise typer.BadParameter(
             f"{len(serial)} --serial and {len(token)} --token: give one token for each serial."
         )
-    if urlsplit(server).scheme not in {"http", "https"} or not urlsplit(server).hostname:
+    if not all(said.isprintable() for said in (*serial, *token)):
+        raise typer.BadParameter("A --serial or a --token has no control characters.")
+    if not _is_address(server):
         raise typer.BadParameter("--server is an address like http://127.0.0.1:8080.")
     devices = [http.Credentials(*pair) for pair in zip(serial, token, strict=True)]
-    last = None if until is None else until.date()
+    last = parse.invented(until, "--until")
     wish = _Wish(server, devices, people, days, last, rate, batch, seed, patience)
     outcome = asyncio.run(_play(wish))
     _report(outcome, as_json=as_json)
     raise typer.Exit(0 if outcome.is_complete else 1)
+
+
+def _is_address(server: str) -> bool:
+    try:
+        parts = urlsplit(server)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,5 +169,7 @@ async def _plan(
 def _report(outcome: _Outcome, *, as_json: bool) -> None:
     for reason in outcome.reasons:
         output.say(f"Stopped. {reason}")
+    if not outcome.planned and not outcome.reasons:
+        output.say("Nothing was sent: at the device, these days are still to come.")
     dates = {"first_date": outcome.first, "last_date": outcome.last}
     output.one({"planned": outcome.planned, **asdict(outcome.tally), **dates}, as_json=as_json)

@@ -7,15 +7,21 @@ Parses, prints where they are, and runs until interrupted; the terminals are in 
 import sys
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from punchgate.cli import listening, output, session
+from punchgate.cli import listening, output, parse, session
 from punchgate.domain.device import is_serial
 
 if TYPE_CHECKING:
     from punchgate.simulators.zk_fleet import Fleet
+
+#: Twenty-five years: a clock that was reset to its first year is behind by as much.
+_SKEW: Final = 800_000_000
+
+
+_PORTS: Final = 65_536
 
 
 class RowSize(StrEnum):
@@ -68,7 +74,10 @@ def zk_command(  # noqa: PLR0913 (one parameter for each option)
         ),
     ] = None,
     clock_skew: Annotated[
-        int, typer.Option(help="Seconds that its clock is ahead of this machine's.")
+        int,
+        typer.Option(
+            min=-_SKEW, max=_SKEW, help="Seconds that its clock is ahead of this machine's."
+        ),
     ] = 0,
     punch_every: Annotated[
         float, typer.Option(min=0, help="Seconds between live punches; 0 for none.")
@@ -106,7 +115,7 @@ def zk_command(  # noqa: PLR0913 (one parameter for each option)
             users=users,
             records=records,
             layout=zk_memory.ROW_SIZES[row_size],
-            last=until.date() if until else now.date() - timedelta(days=2),
+            last=parse.invented(until, "--until") or now.date() - timedelta(days=2),
             seed=seed,
             serial=serial or "",
             faults=faults,
@@ -121,6 +130,9 @@ def zk_command(  # noqa: PLR0913 (one parameter for each option)
         address = server.Address.read(listen)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--listen") from None
+    if address.port and address.port + count > _PORTS:
+        sentence = f"There are no {count} ports from {listen} on."
+        raise typer.BadParameter(sentence, param_hint="--count")
     place = (address.host, address.port)
     try:
         with session.telling(), listening.telling({"--listen": listen}):

@@ -15,6 +15,7 @@ import typer
 from punchgate.domain.error import Invalid
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _DIFFERS: Final = 1
 _UNREADABLE: Final = 2
 _RESULTS: Final[Mapping[bool | None, str]] = {True: "equal", False: "DIFFERS", None: "-"}
+_NO_RESULT: Final = "UNREADABLE"
 
 app = typer.Typer(no_args_is_help=True, help="Try the workday rules.")
 
@@ -42,15 +44,14 @@ def compute(
 ) -> None:
     """Compute the days of each case in FILE and show them beside what the case expects.
 
-    Ends with 1 if a computed result differs from its expectation, with 2 if FILE cannot be read.
+    Ends with 1 if a computed result differs from its expectation, with 2 if FILE cannot be read,
+    or a case of it; the other cases are computed all the same.
     """
     from rich.console import Console
 
-    from punchgate.reports import trial
-
     messages = Console(stderr=True, highlight=False, markup=False)
     try:
-        trials = [trial.run(case) for case in _cases(file)]
+        trials = [_try(case, messages) for case in _cases(file)]
     except Invalid as error:
         messages.print(str(error))
         raise typer.Exit(_UNREADABLE) from error
@@ -65,8 +66,22 @@ def compute(
     if differing:
         count = f"{len(differing)} of {len(trials)} cases"
         messages.print(f"Not as expected: {', '.join(differing)} ({count}).")
+    if any(each.computed is None for each in trials):
+        raise typer.Exit(_UNREADABLE)
+    if differing:
         raise typer.Exit(_DIFFERS)
     messages.print(_as_expected(trials))
+
+
+def _try(case: Mapping[str, object], messages: "Console") -> "Trial":
+    """Compute one case, or say why it cannot be read; it must not hide what the others come to."""
+    from punchgate.reports import trial
+
+    try:
+        return trial.run(case)
+    except Invalid as error:
+        messages.print(str(error))
+        return trial.unreadable(case)
 
 
 def _as_expected(trials: Sequence["Trial"]) -> str:
@@ -100,21 +115,21 @@ def _table(trials: Sequence["Trial"]) -> "Table":
 
     table = Table("Case", "Computed", "Expected", "Result", show_lines=True)
     for each in trials:
-        computed = _lines(each.computed)
-        expected = [] if each.expected is None else _lines(each.expected)
+        computed, expected = _lines(each.computed), _lines(each.expected)
+        result = _NO_RESULT if each.computed is None else _RESULTS[each.is_equal]
         table.add_row(
             Text(f"{each.id}\n{each.title}"),
             _marked(computed, expected, "green"),
             _marked(expected, computed, "red"),
-            Text(_RESULTS[each.is_equal], style="bold red" if each.is_equal is False else ""),
+            Text(result, style="bold red" if each.is_equal is False else ""),
         )
     return table
 
 
-def _lines(result: Mapping[str, object]) -> list[tuple[str, str]]:
+def _lines(result: Mapping[str, object] | None) -> list[tuple[str, str]]:
     """Spread a result over lines, each with its place, so that two results can be laid together."""
     lines: list[tuple[str, str]] = []
-    for key, value in result.items():
+    for key, value in (result or {}).items():
         if key != "days" or not isinstance(value, list):
             lines.append((key, f"{key}: {json.dumps(value)}"))
             continue

@@ -19,6 +19,7 @@ from typing import Final
 
 from punchgate import telemetry
 from punchgate.delivery import live, parking, replayer, retries
+from punchgate.delivery.backlog import Backlog
 from punchgate.delivery.post import Post
 from punchgate.delivery.state import TRUST_S, State, Tools, rest
 from punchgate.domain.endpoint import Health
@@ -89,6 +90,11 @@ class Lane:
         self.state.trusted_until_s = asked_s + TRUST_S
         self.state.work.set()
 
+    def forget(self) -> None:
+        """Have what waits of parked keys read again: somebody may have been erased since."""
+        self.state.backlog = Backlog()
+        self.state.known_from = self.state.window.loaded
+
     @property
     def lag_s(self) -> float:
         """How long the oldest event that is not done has waited, parked ones included."""
@@ -120,7 +126,7 @@ class Lane:
         position = state.window.position
         if not state.notes.count and not state.notes.has_moved(position):
             return
-        learned = state.notes.take(position)
+        learned = state.notes.take(position)._replace(version=state.post.endpoint.version)
         now = state.tools.now()
         try:
             is_mine = await state.tools.context.writer.run(

@@ -88,16 +88,16 @@ class Post:
         else:
             attempt = Attempt(entries[0].id, entries[0].type, at, n, replay)
         try:
-            answer = await self.sender.send(
-                self._target(rendered.query),
-                rendered.content,
-                self.form.sign(rendered, attempt, self.endpoint),
-                jar=self.jar,
-            )
+            headers = self.form.sign(rendered, attempt, self.endpoint)
+            target_now = self._target(rendered.query)
+            answer = await self.sender.send(target_now, rendered.content, headers, jar=self.jar)
         except AddressRefused as error:
             return _failed(SendFailed("refused_address", str(error)), elapsed())
         except SendFailed as error:
             return _failed(error, elapsed())
+        except Exception as error:  # noqa: BLE001 (one event must not hold up the endpoint's others)
+            telemetry.failed("delivery", entries[0].id, error)
+            return Result(Meaning("unsent"), None, 0, f"send_failed: {type(error).__name__}", None)
         return self._answered(answer, entries, at, elapsed())
 
     def _target(self, query: tuple[tuple[str, str], ...]) -> Target:
@@ -122,17 +122,20 @@ class Post:
             meaning,
             answer.status,
             _ms(seconds),
-            None if verdict.is_accepted else verdict.reason,
-            answer.body[:KEPT_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd")
-            if is_kept
-            else None,
-            verdict.refused,
+            None if verdict.is_accepted else _fit(verdict.reason),
+            _fit(answer.body[:KEPT_BYTES].decode("utf-8", "replace")) if is_kept else None,
+            {name: _fit(reason) for name, reason in verdict.refused.items()},
         )
 
 
 def _failed(error: SendFailed, seconds: float) -> Result:
     meaning = schedule.failed(error.kind, was_sent=error.was_sent)
     return Result(meaning, None, _ms(seconds), str(error), None)
+
+
+def _fit(said: str) -> str:
+    """Leave out of what a receiver said what no database takes: NUL, and halves of characters."""
+    return said.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _ms(seconds: float) -> int:

@@ -45,7 +45,7 @@ async def replay(state: State) -> None:
         replays.next_running, account=state.lease.account, endpoint_id=state.lease.endpoint_id
     )
     while not state.stopping.is_set():
-        job = await state.tools.context.database.read(find)
+        job = await state.ask(lambda: state.tools.context.database.read(find))
         if job is not None:
             await _Walk(state, job).run()
         await rest(state.stopping, _LOOKS * state.tools.tick_s)
@@ -116,17 +116,17 @@ class _Walk:
 
     async def _load_part(self) -> None:
         state, job, window = self._state, self._job, self._window
-        found = await state.tools.context.log.read(
-            job.account, window.loaded, limit=WINDOW - LOW, until=self._end
+        log, database = state.tools.context.log, state.tools.context.database
+        found = await state.ask(
+            lambda: log.read(job.account, window.loaded, limit=WINDOW - LOW, until=self._end)
         )
-        dead = await state.tools.context.database.read(
-            partial(
-                deliveries.dead_among,
-                account=job.account,
-                endpoint_id=job.endpoint_id,
-                event_ids=[entry.id for entry in found.entries],
-            )
+        among = partial(
+            deliveries.dead_among,
+            account=job.account,
+            endpoint_id=job.endpoint_id,
+            event_ids=[entry.id for entry in found.entries],
         )
+        dead = await state.ask(lambda: database.read(among))
         self._dead.update(dead)
         picked = chosen(found.entries, job.selection, state.post.endpoint.filter, dead)
         window.load([entry for entry in picked if self._is_free(entry)], found.reached)

@@ -10,7 +10,7 @@ an address that is not allowed
                                                           were just accepted
 everything else, 3xx too                      refused     the key's           a step of the
                                                                               schedule
-none: the format could not render the event   unsent      the key's; it       the same
+none: no request could be made of the event   unsent      the key's; it       the same
                                                           says nothing of
                                                           the endpoint
 """

@@ -33,6 +33,8 @@ _KINDS: Final = {
         " of your own goes into delivery.ca_file."
     ),
     "broken": "What came back is not an answer in HTTP.",
+    "render_failed": "The format could not write the event; the log says why.",
+    "send_failed": "No request could be made of it; the log says why.",
 }
 _STATUSES: Final = {
     400: "The receiver could not read the request: is this the format that it expects?",
@@ -94,7 +96,7 @@ async def run(
         received_at=at,
         body=samples.body(kind),
     )
-    rendered = form.render(entry, alone, account)
+    rendered = post.compose([entry])
     if rendered is None:
         raise Invalid(f"The format {form.name} has no form for this {kind}.")
     result = await post.send(rendered, [entry], n=1)

@@ -120,8 +120,10 @@ class Deliveries:
         _say_why(running)
 
     async def _look_again(self) -> None:
-        """Stop what was paused, removed or changed."""
+        """Stop what was paused, removed or changed; nobody is known any more as he was."""
         self._closed.clear()
+        for running in self._running.values():
+            running.lane.forget()
         stale = [
             running
             for whose, running in self._running.items()
@@ -215,11 +217,12 @@ class Deliveries:
         for running in lanes:
             running.lane.stop()
         for running in lanes:
-            lease = running.lease
             await asyncio.wait([running.task])
-            self._running.pop((lease.account, lease.endpoint_id), None)
+            self._running.pop((running.lease.account, running.lease.endpoint_id), None)
             _say_why(running)
-            await self._give_back(lease)
+        # Where that cannot be written, no lane is left behind that nobody waits for.
+        for running in lanes:
+            await self._give_back(running.lease)
 
     async def _give_back(self, lease: Lease) -> None:
         give = partial(

@@ -18,6 +18,5 @@ class Account:
     name: str
     #: IANA zone of devices that have none of their own; `None` leaves it to the installation.
     zone: str | None
-    #: Whether some workday policy of this account can put a punch on the day before or after its
-    #: own date.
-    spreads: bool
+    #: How many days beside its own date a punch can change by some workday policy of this account.
+    spread: int

@@ -143,8 +143,8 @@ def place_alone(punch: Located, plan: Plan) -> Place:
 
 
 def date_of(day: int) -> date:
-    """Give the date of a day's number."""
-    return date.fromordinal(day + _EPOCH_ORDINAL)
+    """Give the date of a day's number; beyond the calendar, its first or its last."""
+    return date.fromordinal(min(max(day + _EPOCH_ORDINAL, 1), date.max.toordinal()))
 
 
 def number_of(day: date) -> int:

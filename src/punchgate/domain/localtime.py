@@ -4,6 +4,7 @@ Zone rules come from the packaged zone data, never from the host, so that the sa
 same instant on every machine. Nothing here knows of days, shifts or persons.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import resources
@@ -64,20 +65,21 @@ def resolve(
     zone: ZoneInfo,
     *,
     fold: int | None = None,
-    latest: int | None = None,
+    made: Collection[int] = (),
 ) -> Resolved:
     """Derive the instant of a naive wall time; anything below a second is cut.
 
     A skipped time moves forward by the gap. Of a time that comes twice, `fold` (0 or 1) names the
-    pass. Without it, it is the second pass if the first would lie before `latest`, the instant of
-    this device's latest punch, by no more than two hours; else the first.
+    pass. Without it, it is the second pass if that, and not the first, lies behind one that this
+    device has `made` (instants of its punches so far) within two hours; else the first. A punch
+    behind both passes says nothing: it came out of order.
 
     Source:  rule R13 of docs/reference/workday.md.
     """
     ordinal = wall_time.toordinal()
     offset = _only_offset(zone, ordinal)
     if offset is None:
-        return _resolve_near_change(wall_time, zone, fold, latest)
+        return _resolve_near_change(wall_time, zone, fold, made)
     seconds = wall_time.hour * 3600 + wall_time.minute * 60 + wall_time.second
     return Resolved((ordinal - _EPOCH_ORDINAL) * _DAY_S + seconds - offset, offset, ())
 
@@ -89,6 +91,12 @@ def wall_at(instant: int, zone: ZoneInfo) -> tuple[datetime, int]:
     """
     aware = datetime.fromtimestamp(instant, zone)
     return aware.replace(tzinfo=None), _seconds(aware.utcoffset())
+
+
+def offset_at(instant: int, zone: ZoneInfo) -> int:
+    """Give a zone's offset from UTC at an instant; beyond the calendar, that of its edge."""
+    within = min(max(instant, _FIRST_INSTANT), _LAST_INSTANT)
+    return _seconds(datetime.fromtimestamp(within, zone).utcoffset())
 
 
 def as_wall(wall_s: int) -> datetime:
@@ -105,20 +113,21 @@ def is_ambiguous(wall_time: datetime, zone: ZoneInfo) -> bool:
 
 
 def _resolve_near_change(
-    wall_time: datetime, zone: ZoneInfo, fold: int | None, latest: int | None
+    wall_time: datetime, zone: ZoneInfo, fold: int | None, made: Collection[int]
 ) -> Resolved:
     first_offset, second_offset = _both_offsets(wall_time, zone)
     wall_s = _as_if_utc(wall_time)
     first = wall_s - first_offset
     if first_offset < second_offset:
         # The offset before the gap, applied to a time inside it, lands behind it by as much.
-        return Resolved(first, _offset_at(first, zone), (NONEXISTENT,))
+        return Resolved(first, offset_at(first, zone), (NONEXISTENT,))
     if first_offset == second_offset or fold == 0:
         return Resolved(first, first_offset, ())
+    second = wall_s - second_offset
     if fold is not None:
-        return Resolved(wall_s - second_offset, second_offset, ())
-    if latest is not None and first < latest <= first + RECENT_S:
-        return Resolved(wall_s - second_offset, second_offset, (AMBIGUOUS, FOLD_INFERRED))
+        return Resolved(second, second_offset, ())
+    if any(max(first + 1, second - RECENT_S) <= at <= second for at in made):
+        return Resolved(second, second_offset, (AMBIGUOUS, FOLD_INFERRED))
     return Resolved(first, first_offset, (AMBIGUOUS,))
 
 
@@ -135,17 +144,12 @@ def _both_offsets(wall_time: datetime, zone: ZoneInfo) -> tuple[int, int]:
 def _only_offset(zone: ZoneInfo, ordinal: int) -> int | None:
     """Give the one offset that a local day and its surroundings have, or None near a change."""
     midnight = (ordinal - _EPOCH_ORDINAL) * _DAY_S
-    offset = _offset_at(midnight + _DAY_S // 2, zone)
+    offset = offset_at(midnight + _DAY_S // 2, zone)
     start = midnight - offset
     for hour in range(-_MARGIN_H, 24 + _MARGIN_H + 1):
-        if _offset_at(start + hour * 3600, zone) != offset:
+        if offset_at(start + hour * 3600, zone) != offset:
             return None
     return offset
-
-
-def _offset_at(instant: int, zone: ZoneInfo) -> int:
-    within = min(max(instant, _FIRST_INSTANT), _LAST_INSTANT)
-    return _seconds(datetime.fromtimestamp(within, zone).utcoffset())
 
 
 def _as_if_utc(wall_time: datetime) -> int:

@@ -41,6 +41,7 @@ KEYS: Final = (
 
 #: The margins of a shift's window end here: the search for shifts goes a day further, not more.
 _DAY_MIN: Final = 1440
+_DAY_S: Final = 86_400
 _WEEK_H: Final = 168
 
 
@@ -67,7 +68,7 @@ class Shift(NamedTuple):
     @property
     def ends_s(self) -> int:
         """Give the end in seconds since midnight of the date on which the shift starts."""
-        return self.end_s if self.end_s > self.start_s else self.end_s + 86_400
+        return self.end_s if self.end_s > self.start_s else self.end_s + _DAY_S
 
 
 class AutoBreak(NamedTuple):
@@ -147,16 +148,27 @@ def in_order(versions: Mapping[date, Policy]) -> Rules:
     return Rules(tuple(sorted(versions.items(), key=lambda version: version[0])))
 
 
-def spreads(policy: Policy) -> bool:
-    """Say whether a punch can change another date than that of its own wall time.
+def spread(policy: Policy) -> int:
+    """Tell how many days beside that of its own wall time a punch can change; 0 is its date alone.
 
-    Near-duplicates do so around midnight only, for `MIDNIGHT_S` at most, and are not meant here.
+    With `session` it takes part in two in a row: an `in` that comes late can keep the next one from
+    opening, and so take away the `out` behind that. Nobody is followed who goes in for days without
+    ever resting longer than a session lasts. Near-duplicates around midnight, for `MIDNIGHT_S` at
+    most, are not meant here.
     """
-    return (
-        policy.attribution != "calendar"
-        or policy.zone != DEVICE_ZONE
-        or policy.dedupe_s > MIDNIGHT_S
-    )
+    moved_s = 0
+    match policy.attribution:
+        case "session":
+            moved_s = 2 * policy.max_session_s
+        case "shift":
+            ends = (shift.ends_s + shift.after_s - _DAY_S for shift in policy.shifts)
+            moved_s = max(1, *ends, 1)
+        case "cutoff":
+            moved_s = 1
+        case "calendar":
+            moved_s = policy.dedupe_s - MIDNIGHT_S
+    beside = 0 if policy.zone == DEVICE_ZONE else 1
+    return max(0, -(-moved_s // _DAY_S)) + beside
 
 
 def parse(data: Mapping[str, object]) -> Policy:

@@ -81,7 +81,7 @@ def _locate(punch: DayPunch, plan: Plan) -> Located:
     clock: Clock = punch.utc_offset_s
     if zone != policy.DEVICE_ZONE:
         clock = localtime.find_zone(zone)
-        wall = at + localtime.wall_at(at, clock)[1]
+        wall = at + localtime.offset_at(at, clock)
     elif punch.zone is not None:
         clock = localtime.find_zone(punch.zone)
     return Located(at, wall // _DAY_S, wall % _DAY_S, _own_side(punch), clock)

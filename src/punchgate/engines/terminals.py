@@ -55,11 +55,16 @@ class _Wait:
 
 
 def build(
-    context: Context, now: Callable[[], int], pause: Pause, *, max_sessions: int
+    context: Context,
+    now: Callable[[], int],
+    pause: Pause,
+    *,
+    max_sessions: int,
+    owner: str | None = None,
 ) -> "Terminals":
-    """Make what calls terminals in this process."""
+    """Make what calls terminals in this process; `owner` is a name that no other process has."""
     return Terminals(
-        Tools(context, now, pause), owner=secrets.token_hex(8), max_sessions=max_sessions
+        Tools(context, now, pause), owner=owner or secrets.token_hex(8), max_sessions=max_sessions
     )
 
 
@@ -76,6 +81,10 @@ class Terminals:
         self._readings: set[asyncio.Task[LogRead]] = set()
 
     # -- what is done without being asked ---------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Give back what was held under this name by a process that died."""
+        await contact.leave(self._tools.context, owner=self._owner)
 
     async def run(self) -> None:
         """Read logs by schedule and listen between the readings, until cancelled."""

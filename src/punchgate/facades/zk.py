@@ -123,9 +123,11 @@ class Facade:
             if key:
                 self._receive(session)
             await session.run()
-        except* (Lost, Silent, ProtocolError):
+        except* (Lost, Silent):
             # The peer's doing, and the end of its session alone.
             pass
+        except* ProtocolError:
+            telemetry.CODEC_ERRORS.labels("zk_facade").inc()
         except* PunchgateError as errors:
             for error in errors.exceptions:
                 slug = getattr(error, "slug", PunchgateError.slug)

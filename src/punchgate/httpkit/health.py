@@ -12,10 +12,15 @@ import msgspec
 
 from punchgate import telemetry
 from punchgate.domain.error import PunchgateError
+from punchgate.httpkit import answers
+from punchgate.httpkit.answers import Answer
 from punchgate.httpkit.edge import Receive, Scope, Send
 
 #: A probe write that takes longer means that punches do too.
 PROBE_S: Final = 0.5
+_METRICS: Final = b"text/plain; version=0.0.4; charset=utf-8"
+_LIVE: Final = Answer(200, b'{"live":true}')
+_NOT_ALLOWED: Final = Answer(405, b'{"error":"method not allowed"}', ((b"allow", b"GET, HEAD"),))
 
 
 class Health:
@@ -35,29 +40,18 @@ class Health:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
         """Answer one request."""
-        path, status, kind = scope["path"], 200, b"application/json"
+        await answers.write(await self._answer(scope), scope, send)
+
+    async def _answer(self, scope: Scope) -> Answer:
         if scope["method"] not in {"GET", "HEAD"}:
-            status, content = 405, b'{"error":"method not allowed"}'
-        elif path == "/livez":
-            content = b'{"live":true}'
-        elif path == "/metrics":
+            return _NOT_ALLOWED
+        if scope["path"] == "/livez":
+            return _LIVE
+        if scope["path"] == "/metrics":
             await self._measure()
-            content, kind = telemetry.metrics(), b"text/plain; version=0.0.4; charset=utf-8"
-        else:
-            is_ready = await self._is_ready()
-            status = 200 if is_ready else 503
-            content = msgspec.json.encode({"ready": is_ready})
-        headers = [
-            (b"content-type", kind),
-            (b"content-length", str(len(content)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        if status == 405:
-            headers.append((b"allow", b"GET, HEAD"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        is_head = scope["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if is_head else content})
+            return Answer(200, telemetry.metrics(), media=_METRICS)
+        is_ready = await self._is_ready()
+        return Answer(200 if is_ready else 503, msgspec.json.encode({"ready": is_ready}))
 
     async def _measure(self) -> None:
         """Set the gauges; without a store they stay as they were, and the rest is still told."""

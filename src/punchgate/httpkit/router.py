@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from punchgate.httpkit import answers
+from punchgate.httpkit.answers import Answer
 from punchgate.httpkit.edge import App, Receive, Scope, Send
 
-_NOT_FOUND: Final = b'{"error":"not found"}'
+_NOT_FOUND: Final = Answer(404, b'{"error":"not found"}')
 
 
 class Mount(NamedTuple):
@@ -31,12 +33,4 @@ class Router:
             if path == own or (own[-1] == "/" and own != "/" and path.startswith(own)):
                 await app(scope, receive, send)
                 return
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(_NOT_FOUND)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        await send({"type": "http.response.start", "status": 404, "headers": headers})
-        content = b"" if scope["method"] == "HEAD" else _NOT_FOUND
-        await send({"type": "http.response.body", "body": content})
+        await answers.write(_NOT_FOUND, scope, send)

@@ -80,6 +80,9 @@ class StreamLine(Generic[In, Out]):
     async def write(self, data: bytes) -> None:
         """Send bytes as they are, as one write."""
         async with self._turn:
+            if self._writer.is_closing():
+                # A reset closed it: uvloop's transports take nothing then, and say RuntimeError.
+                raise Lost("the connection is closed")
             with _loss():
                 self._writer.write(data)
                 async with asyncio.timeout(self._limits.write_s):

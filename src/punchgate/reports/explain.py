@@ -36,6 +36,7 @@ _FLAGS: Final[Mapping[str, str]] = {
     "fold_inferred": "The second pass, because the device had punched after the first already.",
     "nonexistent_local_time": "The clocks were set forward: moved on by the gap.",
     "late_upload": "It arrived more than a day after its instant.",
+    "clock_skew": "It was held while our own clock was behind, and judged again by the right one.",
     "released": "An operator released it from quarantine.",
     "unknown_state": "The device's table does not know the direction code.",
     "unknown_input_type": "The table does not know the verify code.",

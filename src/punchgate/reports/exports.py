@@ -94,14 +94,23 @@ async def write(
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """Open a file beside `path` that takes its place once all is written."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Open a file beside `path` that takes its place once all is written.
+
+    A link stays, and what it leads to is replaced. What is there and no file, a pipe or a device,
+    is written to as it is.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="") as out:
+            yield out
+        return
+    place = path.resolve()
+    beside = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         with beside.open("w", encoding="utf-8", newline="") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        beside.replace(path)
+        beside.replace(place)
     finally:
         beside.unlink(missing_ok=True)
 

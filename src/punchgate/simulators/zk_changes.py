@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from punchgate.protocols.zk import events, memory, users
+from punchgate.protocols.zk import events, memory, moment, users
 from punchgate.protocols.zk.commands import Command, LiveEvent
 from punchgate.protocols.zk.moment import Said
 from punchgate.protocols.zk.tables import Operation, Template
@@ -131,7 +131,7 @@ def _clear(world: VirtualMemory, command: int, what: int | None) -> None:
 
 def _set_time(world: VirtualMemory, said: Said) -> bool:
     wall_time = said.wall_time()
-    if wall_time is None:
+    if wall_time is None or wall_time.year > moment.LAST_YEAR:
         return False
     world.skew += wall_time - world.wall_time()
     return True

@@ -3,17 +3,20 @@
 What each of them does is `zk.py`'s; this opens and closes, and lets people punch.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from punchgate.netkit import datagram, stream
-from punchgate.netkit.line import Limits, Pause
+from punchgate.netkit.line import Limits, Line, Pause
 from punchgate.protocols.zk.packets import DatagramCodec, Packet, TcpCodec
 from punchgate.simulators.zk import Nature, VirtualTerminal
 from punchgate.simulators.zk_memory import Contents, VirtualMemory
+
+#: One conversation, on whatever carries it.
+Talk = Callable[[Line[Packet, Packet]], Awaitable[None]]
 
 #: A live session says nothing for as long as nobody punches.
 _IDLE_S: Final = 3_600.0
@@ -74,7 +77,9 @@ async def listening(
         ports = []
         for number, terminal in enumerate(terminals):
             port = first + number if first else 0
-            opened = await _open(terminal, (host, port), limits, terminal.nature.pause)
+            opened = await open_both(
+                (host, port), terminal.over_tcp, terminal.over_udp, limits, terminal.nature.pause
+            )
             for listener in opened:
                 stack.push_async_callback(listener.close)
             terminal.memory.stand_at(opened[0].port)
@@ -89,15 +94,19 @@ async def live(terminal: VirtualTerminal, *, every_s: float, pause: Pause) -> No
         await terminal.somebody_punches()
 
 
-async def _open(
-    terminal: VirtualTerminal, address: tuple[str, int], limits: Limits, pause: Pause
+async def open_both(
+    address: tuple[str, int], over_tcp: Talk, over_udp: Talk, limits: Limits, pause: Pause
 ) -> tuple[stream.Listener, "datagram.Listener[Packet, Packet]"]:
+    """Listen on one number, on TCP and on UDP.
+
+    Errors:  OSError when the address cannot be had; PortsTaken.
+    """
     host, port = address
     for _ in range(_PORT_TRIES):
-        tcp = await stream.listen(address, terminal.over_tcp, TcpCodec, pause=pause, limits=limits)
+        tcp = await stream.listen(address, over_tcp, TcpCodec, pause=pause, limits=limits)
         try:
             udp = await datagram.listen(
-                (host, tcp.port), terminal.over_udp, DatagramCodec, pause=pause, limits=limits
+                (host, tcp.port), over_udp, DatagramCodec, pause=pause, limits=limits
             )
         except OSError:
             await tcp.close()

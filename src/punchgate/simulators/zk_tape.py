@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from punchgate.netkit import stream
-from punchgate.netkit.line import Line
+from punchgate.netkit.line import Limits, Line
 from punchgate.protocols.zk import packets
 from punchgate.protocols.zk.commands import Command, Reply
-from punchgate.protocols.zk.packets import FRAME_HEAD, Packet, TcpCodec
+from punchgate.protocols.zk.packets import FRAME_HEAD, Packet
+from punchgate.simulators import zk_fleet
 from punchgate.wire.error import ProtocolError
 
 #: How a file begins that holds such a conversation.
@@ -102,17 +102,18 @@ class Player:
 async def play(
     exchanges: Sequence[Exchange], address: tuple[str, int], *, ready: Callable[[int], None]
 ) -> None:
-    """Listen on an address until cancelled; `ready` gets the port.
+    """Listen on an address, over TCP and UDP, until cancelled; `ready` gets the port.
 
     Errors:  OSError when the address cannot be had.
     """
     player = Player(exchanges)
-    listener = await stream.listen(address, player.over, TcpCodec, pause=_no_pause)
+    listeners = await zk_fleet.open_both(address, player.over, player.over, Limits(), _no_pause)
     try:
-        ready(listener.port)
+        ready(listeners[0].port)
         await asyncio.Event().wait()
     finally:
-        await listener.close()
+        for listener in listeners:
+            await listener.close()
 
 
 async def _no_pause(_: float) -> None:

@@ -1,4 +1,4 @@
-"""Accounts as rows. Whether one's policies spread punches over neighbouring days is said with it.
+"""Accounts as rows. How far one's policies spread punches over neighbouring days is said with it.
 
 Several functions have no account as their second argument: they are how an account is found.
 """
@@ -19,7 +19,7 @@ def add(tx: Connection, name: str, zone: str | None, now: int) -> Account:
     last = tx.execute(select(func.coalesce(func.max(_ACCOUNT.c.no), 0))).scalar_one()
     no = AccountNo(int(last) + 1)
     tx.execute(insert(_ACCOUNT).values(no=no, name=name, zone=zone, next_person=1, created_at=now))
-    return Account(no, name, zone, spreads=False)
+    return Account(no, name, zone, spread=0)
 
 
 def find(tx: Connection, name: str) -> Account | None:
@@ -58,4 +58,4 @@ def take_person_no(tx: Connection, account: AccountNo) -> PersonNo:
 
 def _account(tx: Connection, row: Row[Any]) -> Account:
     no = AccountNo(row.no)
-    return Account(no, row.name, row.zone, spreads=policies.any_spreads(tx, no))
+    return Account(no, row.name, row.zone, spread=policies.spread(tx, no))

@@ -35,13 +35,16 @@ class SqliteCommitter:
     def __init__(self, path: Path, *, checkpoint_pages: int) -> None:
         """Open the file.
 
-        Errors: StoreUnsafe if the file would not be flushed at each commit.
+        Errors: StoreUnsafe if the file would not be flushed at each commit; StoreUnavailable.
         """
         self._path = path
         self._checkpoint_pages = checkpoint_pages
         self._roster = Roster()
         self._db: sqlite3.Connection | None = None
-        self._open()
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            raise StoreUnavailable("The database file cannot be opened.") from error
 
     def commit(self, facts: Sequence[Fact], held: Sequence[Held]) -> list[Outcome]:
         """Commit a group, and say of each fact what became of it.

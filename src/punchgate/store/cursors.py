@@ -20,12 +20,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from punchgate.domain.endpoint import Health
 from punchgate.domain.event import Position
 from punchgate.domain.ids import AccountNo, EndpointId
-from punchgate.store import leases, problems, schema
+from punchgate.store import dialect, leases, problems, schema
 from punchgate.store.database import slices
 from punchgate.store.insert_sqlite import Insert
 
@@ -95,6 +94,8 @@ class Settlement(NamedTuple):
     #: Dead letters that a replay has brought home.
     revived: Sequence[str] = ()
     health: Health | None = None
+    #: Of the endpoint that fares so: it says nothing of one that an operator has changed since.
+    version: int = 0
 
 
 def settle(
@@ -108,7 +109,7 @@ def settle(
     """Write what was learned, all of it or, for a holder whose lease has gone on, nothing.
 
     What an operator should know becomes a problem here: a failing endpoint, a dead letter, a key
-    that waits for somebody, an event that a format could not render.
+    that waits for somebody, an event that no request could be made of.
 
     Concurrency: False when the epoch is another one by now.
     """
@@ -127,13 +128,13 @@ def settle(
         problems.raise_(tx, account, "dead_letters", subject=subject, detail=item.reason, now=now)
     unsent = next((item for item in learned.tried if item.outcome == "unsent"), None)
     if unsent is not None:
-        detail = f"The format could not render {unsent.event_id} ({unsent.error})."
+        detail = f"No request could be made of {unsent.event_id} ({unsent.error})."
         problems.raise_(tx, account, "render_failed", subject=subject, detail=detail, now=now)
     if any(item.due_at is None for item in learned.parked):
         detail = "What was refused to the end of the schedule waits for you: resume the endpoint."
         problems.raise_(tx, account, "keys_held", subject=subject, detail=detail, now=now)
     health = learned.health
-    if health is not None and _note_health(tx, account, endpoint_id, health):
+    if health is not None and _note_health(tx, account, endpoint_id, health, learned.version):
         _tell(tx, account, subject, health)
     return True
 
@@ -213,9 +214,9 @@ def _note_attempts(tx: Connection, rows: list[tuple[Any, ...]]) -> None:
 
 
 @cache
-def _note_attempt(dialect: Dialect) -> str:
+def _note_attempt(spoken: Dialect) -> str:
     wanted = insert(_ATTEMPT).values(dict.fromkeys(_COLUMNS)).inline()
-    return str(wanted.compile(dialect=dialect))
+    return str(wanted.compile(dialect=spoken))
 
 
 def _parked(row: Row[Any]) -> Parked:
@@ -238,7 +239,7 @@ def _columns(position: Position) -> dict[str, int]:
 def _park(tx: Connection, whose: dict[str, Any], parked: Sequence[Parked]) -> None:
     if not parked:
         return
-    upsert = _insert(tx)(_PARKED)
+    upsert = dialect.insert(tx, _PARKED)
     changed = {
         column.name: upsert.excluded[column.name]
         for column in _PARKED.columns
@@ -271,7 +272,7 @@ def _free(tx: Connection, account: AccountNo, endpoint_id: EndpointId, keys: Ite
 def _bury(tx: Connection, whose: dict[str, Any], buried: Sequence[Buried]) -> None:
     if not buried:
         return
-    upsert = _insert(tx)(_DEAD)
+    upsert = dialect.insert(tx, _DEAD)
     changed = {name: upsert.excluded[name] for name in ("reason", "status", "attempts", "at")}
     tx.execute(
         upsert.on_conflict_do_update(
@@ -306,7 +307,7 @@ def _revive(
 
 
 def _note_health(
-    tx: Connection, account: AccountNo, endpoint_id: EndpointId, health: Health
+    tx: Connection, account: AccountNo, endpoint_id: EndpointId, health: Health, version: int
 ) -> bool:
     """Write how an endpoint fares; False where what an operator has decided meanwhile stands."""
     noted = tx.execute(
@@ -315,7 +316,7 @@ def _note_health(
             _ENDPOINT.c.account == account,
             _ENDPOINT.c.endpoint_id == endpoint_id,
             _ENDPOINT.c.state != "paused",
-            _ENDPOINT.c.state_since <= health.since,
+            _ENDPOINT.c.version == version,
         )
         .values(
             state=health.state,
@@ -343,7 +344,3 @@ def _tell(tx: Connection, account: AccountNo, subject: str, health: Health) -> N
             )
         else:
             problems.clear(tx, account, kind, subject=subject, now=health.since)
-
-
-def _insert(tx: Connection) -> Any:
-    return sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert

@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from punchgate.store import failure, sqlite_file
-from punchgate.store.error import StoreUnavailable
+from punchgate.store.error import StoreUnavailable, because
 
 __all__ = [
     "POSTGRES_ERRORS",
@@ -42,6 +42,9 @@ T = TypeVar("T")
 
 #: More threads only queue for the interpreter; four keep a slow report from holding up quick ones.
 READERS: Final = 4
+#: A read that takes longer than this has lost its PostgreSQL: behind a cut cable nobody says so for
+#: a quarter of an hour.
+READ_LIMIT_S: Final = 60.0
 #: Values bound in one statement; both databases take ten times as many.
 SLICE: Final = 1_000
 #: What says that PostgreSQL cannot be asked. While it connects, SQLAlchemy hands on what the driver
@@ -60,8 +63,8 @@ class Address:
     """Where the data is: a SQLite file, or a PostgreSQL URL without its driver."""
 
     dialect: Literal["sqlite", "postgresql"]
-    #: `sqlite:///FILE` or `postgresql://USER@HOST:PORT/NAME`.
-    url: str
+    #: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST:PORT/NAME`.
+    url: str = field(repr=False)
 
     @property
     def path(self) -> Path:
@@ -123,7 +126,7 @@ class SqliteDatabase:
             return await loop.run_in_executor(self._threads, self._read, work)
         except (DBAPIError, sqlite3.Error) as error:
             failure.note(error)
-            raise StoreUnavailable("The database file cannot be read.") from error
+            raise StoreUnavailable(f"The database file cannot be read{because(error)}.") from error
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         with self._engine.connect() as tx:
@@ -138,21 +141,22 @@ class SqliteDatabase:
 class PostgresDatabase:
     """A PostgreSQL database, read through a pool."""
 
-    def __init__(self, where: Address) -> None:
+    def __init__(self, where: Address, *, limit_s: float = READ_LIMIT_S) -> None:
         self.address = where
         self.engine: AsyncEngine = postgres_engine(where)
+        self._limit_s = limit_s
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read on a connection of the pool; see `Database`."""
         try:
-            async with self.engine.connect() as connection:
+            async with asyncio.timeout(self._limit_s), self.engine.connect() as connection:
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
                 return await connection.run_sync(work)
         except POSTGRES_ERRORS as error:
             failure.note(error)
-            raise StoreUnavailable("PostgreSQL cannot be asked.") from error
+            raise StoreUnavailable(f"PostgreSQL cannot be asked{because(error)}.") from error
 
     async def close(self) -> None:
         """Close the pool."""

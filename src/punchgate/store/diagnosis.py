@@ -9,12 +9,17 @@ from punchgate.store import schema
 
 #: The database's own word for a file without damage.
 INTACT: Final = "ok"
+_MENDED: Final = (3, 51, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What somebody may want to look at."""
 
+    #: `SQLite 3.51.3`, `PostgreSQL 15.18`.
+    database: str
+    #: A SQLite in which two checkpointers race, and may damage the file. We have one.
+    has_race: bool
     #: `ok`, or the database's first complaint.
     integrity: str
     quarantined: int
@@ -27,7 +32,12 @@ class Findings:
 def examine(tx: Connection) -> Findings:
     """Check the file and count what waits for somebody."""
     held = schema.quarantine
+    is_sqlite = tx.dialect.name == "sqlite"
+    version = tx.dialect.server_version_info or ()
+    number = ".".join(map(str, version))
     return Findings(
+        database=f"{'SQLite' if is_sqlite else 'PostgreSQL'} {number}",
+        has_race=is_sqlite and version < _MENDED,
         integrity=_integrity(tx),
         quarantined=_count(tx, select(func.count()).where(held.c.state == "open")),
         unclaimed=_count(tx, select(func.count()).select_from(schema.unclaimed)),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from punchgate.domain import punch
 from punchgate.domain.ids import AccountNo, DeviceId
@@ -12,27 +12,25 @@ from punchgate.store import schema
 _PUNCH: Final = schema.punch
 
 
-def latest_at(
+def instants(
     tx: Connection,
     account: AccountNo,
     device_id: DeviceId,
     *,
     since: datetime,
     until: datetime,
-    before: int,
-) -> int | None:
-    """Give the latest instant, below `before`, of a device's punches in a range of wall times.
+) -> list[int]:
+    """List the instants of a device's punches in a range of wall times.
 
     `since` and `until` are wall times and half-open; the range keeps the read to a few pages,
     because ids begin with the wall time.
     """
-    latest = tx.execute(
-        select(func.max(_PUNCH.c.at)).where(
+    found = tx.execute(
+        select(_PUNCH.c.at).where(
             _PUNCH.c.account == account,
             _PUNCH.c.punch_id >= punch.first_id_at(since),
             _PUNCH.c.punch_id < punch.first_id_at(until),
             _PUNCH.c.device_id == device_id,
-            _PUNCH.c.at < before,
         )
-    ).scalar_one()
-    return None if latest is None else int(latest)
+    )
+    return list(found.scalars())

@@ -16,7 +16,7 @@ from punchgate.domain import event_summary
 from punchgate.domain.ids import AccountNo, DeviceId, PersonNo, QuarantineId, UserCode
 from punchgate.domain.person import Person
 from punchgate.domain.punch import Transport
-from punchgate.store import schema, terminal_users, workdays
+from punchgate.store import locks, schema, terminal_users, workdays
 from punchgate.store.database import slices
 
 _PUNCH: Final = schema.punch
@@ -62,16 +62,23 @@ def count(tx: Connection, account: AccountNo, person: Person) -> Traces:
     )
 
 
-def erase(tx: Connection, account: AccountNo, person: Person) -> None:
-    """Take away a person's punches and days and blank their events.
+def hold(tx: Connection, account: AccountNo, code: UserCode) -> None:
+    """Hold what is told and derived of a person until the commit; before anything else of it.
 
-    The order matters: the workdays are held before anything else, or a day that is being kept
-    meanwhile could tell the log of this person behind our back; the permission comes before what it
-    permits and goes last, so that it never outlives the transaction. On SQLite the freed bytes are
-    zeroed (`secure_delete`); a copy stays in the write-ahead log until that is folded into the file
-    and written over, or the server stops.
+    A day that is being kept meanwhile, or a punch that is being stored, could tell the log of this
+    person behind our back. The days come first, as they do where a day is kept.
     """
     workdays.lock(tx, account)
+    locks.hold(tx, account, [f"person:{code}"])
+
+
+def erase(tx: Connection, account: AccountNo, person: Person) -> None:
+    """Take away a person's punches and days and blank their events; the caller holds them.
+
+    The order matters: the permission comes before what it permits and goes last, so that it never
+    outlives the transaction. On SQLite the freed bytes are zeroed (`secure_delete`); a copy stays
+    in the write-ahead log until that is folded into the file and written over, or the server stops.
+    """
     permission = {"account": account, "user_code": person.code}
     tx.execute(insert(_REMOVAL).values(permission))
     _blank_events(tx, account, person.code)

@@ -53,11 +53,20 @@ def describe(cause: BaseException | None) -> Failure:
     return Failure(type(driver).__name__, *_words(driver))
 
 
+def because(cause: BaseException | None) -> str:
+    """Say it behind the last word of a sentence: `: file is not a database`, or nothing."""
+    reason = describe(cause).reason
+    return f": {reason}" if reason else ""
+
+
 def _words(error: BaseException | None) -> tuple[str | None, str]:
     if isinstance(error, OSError):
         # Its own text names the address that did not answer.
         number = error.errno or 0
-        return errno.errorcode.get(number), os.strerror(number) if number else ""
+        if number <= 0:
+            # A name that cannot be resolved has numbers of its own, and no address in its text.
+            return None, error.strerror or ""
+        return errno.errorcode.get(number), os.strerror(number)
     state = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None)
     if error is None or not error.args or (state or "").startswith(_OF_VALUES):
         return state, ""

@@ -21,11 +21,10 @@ from sqlalchemy import (
     text,
     tuple_,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from punchgate.domain.event import Entry, Event, Position
 from punchgate.domain.ids import AccountNo
-from punchgate.store import installation, locks, schema
+from punchgate.store import dialect, installation, locks, schema
 
 _EVENT: Final = schema.event
 _COLUMNS: Final = [
@@ -63,9 +62,8 @@ def append(tx: Connection, account: AccountNo, events: Sequence[Event]) -> None:
     if not events:
         return
     locks.hold(tx, account, {event.key for event in events})
-    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
     tx.execute(
-        insert(_EVENT).on_conflict_do_nothing(index_elements=["account", "id"]),
+        dialect.insert(tx, _EVENT).on_conflict_do_nothing(index_elements=["account", "id"]),
         [{"account": account, **event._asdict()} for event in events],
     )
 

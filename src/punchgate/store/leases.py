@@ -7,12 +7,11 @@ An endpoint's cursor is leased by one process at a time. With each lease its `ep
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, delete, func, literal_column, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, func, select, tuple_, update
 
 from punchgate.domain.event import Position
 from punchgate.domain.ids import AccountNo, EndpointId
-from punchgate.store import schema
+from punchgate.store import dialect, schema
 
 _CURSOR: Final = schema.cursor
 _ENDPOINT: Final = schema.endpoint
@@ -37,18 +36,17 @@ Held: TypeAlias = tuple[AccountNo, EndpointId, int]
 
 def attend(tx: Connection, owner: str) -> int:
     """Say that a process is alive, and give how many there are; those that fell silent are gone."""
-    now = _now(tx)
+    now = dialect.now(tx)
     tx.execute(delete(_PROCESS).where(_PROCESS.c.seen_at < now - LEASE_MS))
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    upsert = dialect.insert(_PROCESS).values(owner=owner, seen_at=now)
+    upsert = dialect.insert(tx, _PROCESS).values(owner=owner, seen_at=now)
     tx.execute(upsert.on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now}))
     return int(tx.execute(select(func.count()).select_from(_PROCESS)).scalar_one())
 
 
 def count_processes(tx: Connection) -> int:
     """Count the processes that are alive."""
-    wanted = select(func.count()).select_from(_PROCESS)
-    return int(tx.execute(wanted.where(_PROCESS.c.seen_at >= _now(tx) - LEASE_MS)).scalar_one())
+    is_alive = _PROCESS.c.seen_at >= dialect.now(tx) - LEASE_MS
+    return int(tx.execute(select(func.count()).where(is_alive)).scalar_one())
 
 
 def leave(tx: Connection, owner: str) -> None:
@@ -77,7 +75,7 @@ def take(
     tx: Connection, owner: str, most: int, without: Collection[tuple[AccountNo, EndpointId]] = ()
 ) -> list[Lease]:
     """Lease up to `most` cursors that nobody holds; not those that the process cannot serve."""
-    now = _now(tx)
+    now = dialect.now(tx)
     free = tx.execute(
         select(_CURSOR)
         .join(
@@ -116,7 +114,7 @@ def renew(tx: Connection, owner: str) -> set[Held]:
     rows = tx.execute(
         update(_CURSOR)
         .where(_CURSOR.c.lease_owner == owner)
-        .values(lease_until=_now(tx) + LEASE_MS)
+        .values(lease_until=dialect.now(tx) + LEASE_MS)
         .returning(_CURSOR.c.account, _CURSOR.c.endpoint_id, _CURSOR.c.epoch)
     ).all()
     return {(AccountNo(row.account), EndpointId(row.endpoint_id), row.epoch) for row in rows}
@@ -149,10 +147,3 @@ def change(
 
 def _live() -> tuple[Any, ...]:
     return _ENDPOINT.c.removed_at.is_(None), _ENDPOINT.c.state.in_(["active", "failing"])
-
-
-def _now(tx: Connection) -> Any:
-    """Give the database's clock in milliseconds: leases of several hosts need one clock."""
-    if tx.dialect.name == "sqlite":
-        return literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)")
-    return literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS int8)")

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from punchgate.store import failure
 from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine, sqlite_engine
-from punchgate.store.error import StoreOutdated, StoreUnavailable
+from punchgate.store.error import StoreOutdated, StoreUnavailable, because
 
 _STEPS: Final = Path(__file__).parent / "migrations"
 #: Two processes that migrate at once take turns.
@@ -44,14 +44,15 @@ async def current(where: Address) -> str | None:
             return await asyncio.to_thread(_current_sqlite, where)
         except (DBAPIError, sqlite3.Error) as error:
             failure.note(error)
-            raise StoreUnavailable(f"{where.path} cannot be read as a database.") from error
+            why = because(error)
+            raise StoreUnavailable(f"{where.path} cannot be read as a database{why}.") from error
     engine = postgres_engine(where)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_current)
     except POSTGRES_ERRORS as error:
         failure.note(error)
-        raise StoreUnavailable("PostgreSQL cannot be asked.") from error
+        raise StoreUnavailable(f"PostgreSQL cannot be asked{because(error)}.") from error
     finally:
         await engine.dispose()
 
@@ -60,19 +61,20 @@ async def migrate(where: Address, now: int) -> str:
     """Take every step that is missing and give the name of the last one; safe to call twice.
 
     Units:   `now` is milliseconds since 1970-01-01 UTC, noted as the time of creation.
-    Errors:  StoreOutdated if the database has taken steps that this program does not know.
+    Errors:  StoreOutdated if the database has taken steps that this program does not know;
+             StoreUnavailable, and no step is taken then.
     """
     if where.dialect == "sqlite":
         where.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await asyncio.to_thread(_migrate_sqlite, where, now)
-    else:
-        engine = postgres_engine(where)
-        try:
-            async with engine.begin() as connection:
-                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-                await connection.run_sync(_upgrade, now)
-        finally:
-            await engine.dispose()
+    try:
+        if where.dialect == "sqlite":
+            await asyncio.to_thread(_migrate_sqlite, where, now)
+        else:
+            await _migrate_postgres(where, now)
+    except (*POSTGRES_ERRORS, sqlite3.Error) as error:
+        failure.note(error)
+        why = because(error)
+        raise StoreUnavailable(f"The tables cannot be brought up to date{why}.") from error
     return newest()
 
 
@@ -89,6 +91,16 @@ async def ensure_current(where: Address) -> None:
             f"The database is at step {found or 'none'}, this program needs {newest()}."
             " Run `punchgate db migrate`."
         )
+
+
+async def _migrate_postgres(where: Address, now: int) -> None:
+    engine = postgres_engine(where)
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            await connection.run_sync(_upgrade, now)
+    finally:
+        await engine.dispose()
 
 
 def _migrate_sqlite(where: Address, now: int) -> None:

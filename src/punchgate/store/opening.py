@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.engine import make_url
 
 from punchgate.domain.error import NotFound
-from punchgate.store import leases, migrate, rebase
+from punchgate.store import leases, migrate, rebase, sqlite_file
 from punchgate.store.database import Address, Database, open_database
 from punchgate.store.error import StoreUnsafe
 from punchgate.store.writer import Writer
@@ -98,8 +98,9 @@ def _nothing(where: Address) -> str:
             f"There is no data in {where.path.parent}. It holds no {where.path.name};"
             " name the right directory, or begin a new one with `punchgate db migrate`."
         )
-    # Without the password.
-    return f"There is no data in {make_url(where.url)!r}. Begin it with `punchgate db migrate`."
+    # Without the password, wherever it stands.
+    place = repr(make_url(where.url).set(query={}))
+    return f"There is no data in {place}. Begin it with `punchgate db migrate`."
 
 
 async def _lock(directory: Path) -> int:
@@ -109,6 +110,7 @@ async def _lock(directory: Path) -> int:
     group that it is committing.
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103 (before there is a loop to hold up)
+    sqlite_file.refuse_remote(directory)
     lock = os.open(directory / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         async with asyncio.timeout(LOCK_S):

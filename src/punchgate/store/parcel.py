@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     commit: Commit | None = None
     #: What the driver raised, where the database could not be written.
     failure: Failure | None = None
-    #: What nobody foresaw, or why the database is unsafe.
+    #: What nobody foresaw; at the start, why the database is unsafe.
     fault: str | None = None
 
 

@@ -57,6 +57,7 @@ def list_policies(tx: Connection, account: AccountNo) -> list[StoredPolicy]:
     return [StoredPolicy(date.fromisoformat(row.valid_from), json.loads(row.body)) for row in rows]
 
 
-def any_spreads(tx: Connection, account: AccountNo) -> bool:
-    """Say whether a policy of this account can put a punch on the day beside its own."""
-    return any(policy.spreads(policy.parse(stored.rules)) for stored in list_policies(tx, account))
+def spread(tx: Connection, account: AccountNo) -> int:
+    """Tell how many days beside its own date a punch can change by the policies of this account."""
+    listed = list_policies(tx, account)
+    return max((policy.spread(policy.parse(stored.rules)) for stored in listed), default=0)

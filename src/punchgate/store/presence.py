@@ -6,14 +6,13 @@ batch holds devices of several accounts, and strangers have none. What the log i
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Dialect, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, select
 
 from punchgate.domain.device import Engine
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
-from punchgate.store import schema
+from punchgate.store import dialect, schema
 
 _PRESENCE: Final = schema.presence
 _UNCLAIMED: Final = schema.unclaimed
@@ -54,7 +53,7 @@ def write(tx: Connection, seen: Sequence[Seen], calls: Sequence[Call], now: int)
 
 
 def _write_seen(tx: Connection, seen: Sequence[Seen]) -> None:
-    statement = _insert(tx.dialect, _PRESENCE)
+    statement = dialect.insert(tx, _PRESENCE)
     new = statement.excluded
     tx.execute(
         statement.on_conflict_do_update(
@@ -69,7 +68,7 @@ def _write_seen(tx: Connection, seen: Sequence[Seen]) -> None:
 
 def _write_calls(tx: Connection, calls: Sequence[Call], now: int) -> None:
     tx.execute(delete(_UNCLAIMED).where(_UNCLAIMED.c.last_seen_at < now - UNCLAIMED_MS))
-    statement = _insert(tx.dialect, _UNCLAIMED)
+    statement = dialect.insert(tx, _UNCLAIMED)
     new = statement.excluded
     upsert = statement.on_conflict_do_update(
         index_elements=[_UNCLAIMED.c.serial],
@@ -101,10 +100,3 @@ def _with_room(tx: Connection, calls: Sequence[Call]) -> list[Call]:
     known = [item for item in strangers if item.serial in known_there]
     new = [item for item in strangers if item.serial not in known_there]
     return known + new[: max(0, room)]
-
-
-def _insert(dialect: Dialect, table: Any) -> Any:
-    # The two dialects spell the same upsert by two classes without a common base.
-    if dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from punchgate.domain.ids import AccountNo
-from punchgate.store import schema
+from punchgate.store import dialect, schema
 
 _PROBLEM: Final = schema.problem
 
@@ -36,7 +35,6 @@ def raise_(
 
     A problem that was raised again has the later sentence, and keeps its beginning.
     """
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
     values = {"account": account, "kind": kind, "subject": subject}
     again = tx.execute(
         update(_PROBLEM)
@@ -47,7 +45,7 @@ def raise_(
         return False
     # Another process may have raised it since; then this one is not the first.
     made = tx.execute(
-        dialect.insert(_PROBLEM)
+        dialect.insert(tx, _PROBLEM)
         .values(**values, detail=detail, raised_at=now, last_at=now, times=1)
         .on_conflict_do_nothing()
         .returning(_PROBLEM.c.no)
@@ -67,6 +65,16 @@ def is_open(tx: Connection, account: AccountNo, kind: str, *, subject: str) -> b
     """Say whether a problem is open."""
     found = tx.execute(select(_PROBLEM.c.no).where(*_open(account, kind, subject)))
     return found.first() is not None
+
+
+def list_subjects(tx: Connection, kind: str) -> set[tuple[AccountNo, str]]:
+    """Give whom every account has an open problem of this kind with: upkeep goes through all."""
+    found = tx.execute(
+        select(_PROBLEM.c.account, _PROBLEM.c.subject).where(
+            _PROBLEM.c.kind == kind, _PROBLEM.c.cleared_at.is_(None)
+        )
+    )
+    return {(AccountNo(account), subject) for account, subject in found.all()}
 
 
 def clear_all(tx: Connection, account: AccountNo, *, subject: str, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
 
 from punchgate.domain.ids import AccountNo, DeviceId, PunchId, QuarantineId, SerialNumber
 from punchgate.domain.quarantine import Quarantined, QuarantineState
@@ -11,6 +11,7 @@ from punchgate.store import schema
 _ITEM: Final = schema.quarantine
 #: Items of one account; beyond it the oldest dismissed go. Open ones are never thrown away.
 BOUND: Final = 100_000
+_AHEAD: Final = (_ITEM.c.state == "open", _ITEM.c.reason == "future_time")
 
 
 def find(tx: Connection, account: AccountNo, item_id: QuarantineId) -> Quarantined | None:
@@ -30,6 +31,33 @@ def list_items(
         wanted = wanted.where(_ITEM.c.state == state)
     order = (_ITEM.c.received_at.desc(), _ITEM.c.quarantine_id)
     return [_item(row) for row in tx.execute(wanted.order_by(*order).limit(limit))]
+
+
+def list_ahead(
+    tx: Connection, *, since: int, until: int, after: Quarantined | None, limit: int
+) -> list[Quarantined]:
+    """List what is held as ahead of our clock and arrived then, by that clock, in pages.
+
+    An exception to "the account comes second", as `ahead` below: a clock is everybody's.
+    """
+    order = (_ITEM.c.account, _ITEM.c.quarantine_id)
+    wanted = select(_ITEM).where(*_AHEAD, _ITEM.c.received_at.between(since, until))
+    if after is not None:
+        wanted = wanted.where(tuple_(*order) > (after.account, after.id))
+    return [_item(row) for row in tx.execute(wanted.order_by(*order).limit(limit))]
+
+
+def ahead(tx: Connection) -> dict[tuple[AccountNo, DeviceId], int]:
+    """Count what is held as ahead of our clock, device by device.
+
+    Terminals that we call are not in it: their clocks are looked at with every call.
+    """
+    whose = (_ITEM.c.account, _ITEM.c.device_id)
+    wanted = select(*whose, func.count()).where(*_AHEAD, _ITEM.c.transport != "zk")
+    return {
+        (AccountNo(account), DeviceId(device_id)): count
+        for account, device_id, count in tx.execute(wanted.group_by(*whose)).all()
+    }
 
 
 def find_of_punch(tx: Connection, account: AccountNo, punch_id: PunchId) -> Quarantined | None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from punchgate.store import schema
 from punchgate.store.database import POSTGRES_ERRORS, Address, postgres_engine
-from punchgate.store.error import StoreUnavailable
+from punchgate.store.error import StoreUnavailable, because
 
 _INSTALLATION: Final = schema.installation
 _EVENT: Final = schema.event
@@ -36,7 +36,7 @@ async def adopt(where: Address) -> bool:
     try:
         return await _adopt(engine)
     except POSTGRES_ERRORS as error:
-        raise StoreUnavailable("PostgreSQL cannot be asked.") from error
+        raise StoreUnavailable(f"PostgreSQL cannot be asked{because(error)}.") from error
     finally:
         await engine.dispose()
 

@@ -4,6 +4,7 @@ Everything that opens the file does it here, with the standard library alone: th
 loads nothing else.
 """
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,11 @@ from punchgate.store.error import StoreUnsafe
 
 #: How long a connection waits for another process's short write (the command line's).
 BUSY_TIMEOUT_MS: Final = 5_000
+#: File systems of other machines. Neither their locks nor their shared memory are what the
+#: write-ahead log needs.
+_REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs"})
+#: What is mounted where, on Linux; elsewhere nothing is known.
+_MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
 def connect(path: Path, *, is_read_only: bool) -> sqlite3.Connection:
@@ -50,3 +56,21 @@ def make_durable(db: sqlite3.Connection, *, checkpoint_pages: int) -> None:
         raise StoreUnsafe(
             f"SQLite would not flush at each commit (journal {mode}, synchronous {flush})."
         )
+
+
+def refuse_remote(directory: Path, mounts: Path = _MOUNTS) -> None:
+    """Insist that a directory is on a disk of this machine, as far as that is known.
+
+    Errors:  StoreUnsafe.
+    """
+    device = directory.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in mounts.read_text(errors="replace").splitlines() if mounts.exists() else ():
+        # Source: proc(5): the device is the third field, the type the first behind ` - `.
+        before, _, behind = line.partition(" - ")
+        kind = behind.partition(" ")[0]
+        if before.split(" ")[2:3] == [number] and kind in _REMOTE:
+            raise StoreUnsafe(
+                f"{directory} is on {kind}, a file system of another machine, which loses what"
+                " SQLite writes. Use a disk of this one, or PostgreSQL."
+            )

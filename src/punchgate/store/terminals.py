@@ -8,15 +8,23 @@ the row. What is done in a conversation is `engines/terminals.py`.
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 
 from punchgate.domain.ids import AccountNo, DeviceId
 from punchgate.domain.terminal import Hints, Known, Settings, Terminal, Watermark
-from punchgate.store import schema, terminal_users
+from punchgate.store import dialect, schema, terminal_users
 from punchgate.store.endpoints import SecretsClosed
 from punchgate.vault import Vault, VaultError
 
 _TERMINAL: Final = schema.terminal
+
+_DEVICE: Final = schema.device
+#: That a device was set to call us instead: where it stood is kept, and it is not called.
+_IS_OTHER: Final = exists().where(
+    _DEVICE.c.account == _TERMINAL.c.account,
+    _DEVICE.c.device_id == _TERMINAL.c.device_id,
+    _DEVICE.c.engine != "zk",
+)
 
 #: How long a lease lasts from its last renewal.
 LEASE_MS: Final = 20_000
@@ -87,6 +95,15 @@ def change(tx: Connection, account: AccountNo, terminal: Terminal, *, vault: Vau
     )
 
 
+def call_away(tx: Connection, account: AccountNo, device_id: DeviceId) -> None:
+    """Have whoever listens to a terminal end: it, or its device, is set otherwise now."""
+    tx.execute(
+        update(_TERMINAL)
+        .where(*_is(account, device_id))
+        .values(wanted_until=dialect.now(tx) + WISH_MS)
+    )
+
+
 def remove(tx: Connection, account: AccountNo, device_id: DeviceId) -> bool:
     """Remove a terminal, its comm key and what was known of it; say whether there was one."""
     terminal_users.put_all(tx, account, device_id, ())
@@ -97,7 +114,7 @@ def take(
     tx: Connection, account: AccountNo, device_id: DeviceId, *, owner: str, is_urgent: bool
 ) -> bool:
     """Lease a terminal that nobody holds; else say that somebody waits, if that is urgent."""
-    now = _now(tx)
+    now = dialect.now(tx)
     taken = tx.execute(
         update(_TERMINAL)
         .where(
@@ -118,7 +135,7 @@ def renew(tx: Connection, account: AccountNo, device_id: DeviceId, *, owner: str
     renewed = tx.execute(
         update(_TERMINAL)
         .where(*_is(account, device_id), _TERMINAL.c.lease_owner == owner)
-        .values(lease_until=_now(tx) + LEASE_MS)
+        .values(lease_until=dialect.now(tx) + LEASE_MS)
     )
     return renewed.rowcount == 1
 
@@ -145,7 +162,7 @@ def list_wanted(tx: Connection, owner: str) -> list[Whose]:
     """List the terminals of a process that somebody else waits for."""
     rows = tx.execute(
         select(_TERMINAL.c.account, _TERMINAL.c.device_id).where(
-            _TERMINAL.c.lease_owner == owner, _TERMINAL.c.wanted_until > _now(tx)
+            _TERMINAL.c.lease_owner == owner, _TERMINAL.c.wanted_until > dialect.now(tx)
         )
     )
     return [(AccountNo(row.account), DeviceId(row.device_id)) for row in rows]
@@ -185,7 +202,7 @@ def list_disabled(tx: Connection, limit: int) -> list[tuple[AccountNo, DeviceId,
         select(
             _TERMINAL.c.account,
             _TERMINAL.c.device_id,
-            (_TERMINAL.c.lease_until >= _now(tx)).label("is_held"),
+            (_TERMINAL.c.lease_until >= dialect.now(tx)).label("is_held"),
         )
         .where(_TERMINAL.c.disabled_at.is_not(None))
         .order_by(_TERMINAL.c.disabled_at)
@@ -250,7 +267,7 @@ def list_due(tx: Connection, *, now: int, limit: int) -> list[Whose]:
     """List the terminals that are to be read and that nobody talks to, those due longest first."""
     rows = tx.execute(
         select(_TERMINAL.c.account, _TERMINAL.c.device_id)
-        .where(_TERMINAL.c.due_at <= now, _TERMINAL.c.lease_until < _now(tx))
+        .where(_TERMINAL.c.due_at <= now, _TERMINAL.c.lease_until < dialect.now(tx), ~_IS_OTHER)
         .order_by(_TERMINAL.c.due_at, _TERMINAL.c.account, _TERMINAL.c.device_id)
         .limit(limit)
     )
@@ -268,7 +285,8 @@ def list_listenable(tx: Connection, *, now: int, limit: int) -> list[Whose]:
             _TERMINAL.c.realtime,
             _TERMINAL.c.failures == 0,
             or_(_TERMINAL.c.due_at.is_(None), _TERMINAL.c.due_at > now),
-            _TERMINAL.c.lease_until < _now(tx),
+            _TERMINAL.c.lease_until < dialect.now(tx),
+            ~_IS_OTHER,
         )
         .order_by(_TERMINAL.c.account, _TERMINAL.c.device_id)
         .limit(limit)
@@ -338,10 +356,3 @@ def _place(account: int, device_id: str) -> bytes:
 
 def _text(value: Settings | Known | Watermark) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _now(tx: Connection) -> Any:
-    """Give the database's clock in milliseconds: leases of several hosts need one clock."""
-    if tx.dialect.name == "sqlite":
-        return literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)")
-    return literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS int8)")

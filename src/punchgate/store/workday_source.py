@@ -49,7 +49,7 @@ def compute(tx: Connection, account: AccountNo, keys: Collection[Key]) -> Comput
     by_rules = rules(tx, account)
     reach = workday.reach(by_rules)
     has_sessions = any(rule.attribution == "session" for rule in by_rules.policies())
-    is_plain = not any(policy.spreads(rule) for rule in by_rules.policies())
+    is_plain = not any(policy.spread(rule) for rule in by_rules.policies())
     found: dict[Key, list[Workday]] = {key: [] for key in keys}
     for window in _windows(keys, None if is_plain else reach):
         codes = _codes(tx, account, window.people)

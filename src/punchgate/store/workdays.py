@@ -4,32 +4,26 @@ A punch only marks the days that it touches (`record.py`). What a day comes to i
 `workday_source.py`: for a reader, who writes nothing, or for the worker that keeps rows current.
 """
 
-import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import (
     Connection,
     Select,
-    Text,
     bindparam,
-    cast,
     delete,
     func,
-    literal,
     select,
-    union,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.types import Date
 
 from punchgate.domain.event_summary import Change, Reason, Stand
 from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.domain.workday import Workday
-from punchgate.store import events, schema, summaries
+from punchgate.store import dialect, events, schema, summaries
 from punchgate.store.database import slices
+from punchgate.store.stale import mark_stale, pass_on
 from punchgate.store.workday_source import Computed, Key, compute, rules
 
 __all__ = [
@@ -51,7 +45,6 @@ __all__ = [
     "rules",
 ]
 
-_DAY: Final = timedelta(days=1)
 _DECODER: Final = msgspec.json.Decoder(Workday)
 #: By what a mark is known again.
 _MARK: Final = ("account", "date", "person_no", "touch")
@@ -128,47 +121,6 @@ def count_stale(tx: Connection) -> int:
     return int(tx.execute(select(func.count()).select_from(schema.workday_stale)).scalar_one())
 
 
-def mark_stale(tx: Connection, account: AccountNo, since: date, *, reason: Reason) -> None:
-    """Have the days that other rules from `since` on may change computed again.
-
-    A punch can be on another date by the new rules than by the old ones, so each day takes the two
-    beside it along, those too that have no row yet.
-    """
-    day, stale = schema.workday, schema.workday_stale
-    touched = union(
-        *(
-            select(table.c.date, table.c.person_no).where(
-                table.c.account == account, table.c.date >= (since - _DAY).isoformat()
-            )
-            for table in (day, stale)
-        )
-    ).subquery()
-    touch = secrets.randbits(62)
-    around = union(
-        *(
-            select(
-                literal(account).label("account"),
-                _beside(tx, touched.c.date, step).label("date"),
-                touched.c.person_no,
-                literal(touch).label("touch"),
-                literal(reason).label("reason"),
-            )
-            for step in (-1, 0, 1)
-        )
-    ).subquery()
-    upsert = _insert(tx)(stale).from_select(
-        ["account", "date", "person_no", "touch", "reason"],
-        # The calendar has ends. And after a bare SELECT, SQLite takes ON CONFLICT for a join's ON.
-        select(around).where(func.length(around.c.date) == len("YYYY-MM-DD")),
-    )
-    tx.execute(
-        upsert.on_conflict_do_update(
-            index_elements=["account", "date", "person_no"],
-            set_={"touch": upsert.excluded.touch, "reason": upsert.excluded.reason},
-        )
-    )
-
-
 def lock(tx: Connection, account: AccountNo) -> None:
     """Hold an account's workdays until the commit: rows and counters are read, then written.
 
@@ -222,6 +174,7 @@ def keep(
     _put(tx, rows)
     _count(tx, account, counts)
     _settle(tx, stale)
+    pass_on(tx, account, {Key(each.date, person): each.reason for person, each in changes}, keys)
     events.append(tx, account, told)
     return len(rows)
 
@@ -330,17 +283,6 @@ def _by_date(keys: Iterable[Key]) -> list[tuple[str, Sequence[PersonNo]]]:
     return [(day, part) for day, people in by_date.items() for part in slices(people)]
 
 
-def _beside(tx: Connection, day: Any, step: int) -> Any:
-    """Give the SQL of the date `step` days away; no ten characters outside the calendar."""
-    if tx.dialect.name == "sqlite":
-        return func.date(day, f"{step:+d} day")
-    return cast(cast(day, Date) + step, Text)
-
-
-def _insert(tx: Connection) -> Any:
-    return sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
-
-
 def _stands(old: Kept | None, day: Workday | None) -> tuple[Stand, Stand]:
     """Say how a day stood where its row was `old`, and how it stands if it comes out as `day`."""
     stood = (
@@ -365,7 +307,7 @@ def _row(account: AccountNo, key: Key, day: Workday, stands: Stand, now: int) ->
 def _put(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
-    upsert = _insert(tx)(schema.workday)
+    upsert = dialect.insert(tx, schema.workday)
     changed = {
         name: upsert.excluded[name] for name in ("is_present", "version", "body", "computed_at")
     }
@@ -381,7 +323,7 @@ def _count(tx: Connection, account: AccountNo, counts: Mapping[str, int]) -> Non
         if change
     ]
     if rows:
-        upsert = _insert(tx)(table)
+        upsert = dialect.insert(tx, table)
         tx.execute(
             upsert.on_conflict_do_update(
                 index_elements=["account", "date"],

@@ -33,6 +33,9 @@ GROUP_ROWS: Final = 1_000
 #: Requests that may wait. At 15,000 a second this is two thirds of a second; beyond it an honest
 #: refusal serves the sender better than a longer queue.
 QUEUE_BOUND: Final = 10_000
+#: Items that may wait with them: each takes three kilobytes, here and where it is committed. Ten
+#: thousand devices that come back with two hundred punches each must not fill the memory.
+ITEMS_BOUND: Final = 100_000
 
 
 class Writer(Protocol):
@@ -134,7 +137,7 @@ def answer(jobs: Sequence[Job], results: Sequence[Any] | Exception) -> None:
             job.done.set_result(result)
 
 
-def admit(waiting: int) -> None:
-    """Refuse a request when too many wait already."""
-    if waiting >= QUEUE_BOUND:
+def admit(waiting: int, items: int = 0) -> None:
+    """Refuse a request when too many wait already, or too many items with them."""
+    if waiting >= QUEUE_BOUND or items >= ITEMS_BOUND:
         raise StoreBusy("Too many requests wait for the store.")

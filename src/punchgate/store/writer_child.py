@@ -73,8 +73,13 @@ def serve(channel: Channel) -> None:
     orders = parcel.ORDERS.decode(first)
     try:
         commit = _open(orders)
+        # What would be refused with the first punch is told now.
+        commit([], [])
     except StoreUnsafe as error:
         channel.send([Answer([], fault=str(error))])
+        return
+    except StoreUnavailable as error:
+        channel.send([Answer([], failure=describe(error.__cause__))])
         return
     channel.send([Answer([])])
     _settle_in()
@@ -94,8 +99,8 @@ def answer(group: Sequence[Parcel | Answer], commit: Commit) -> list[Answer]:
     started = time.perf_counter()
     try:
         outcomes = commit(facts, held)
-    except StoreUnavailable as error:
-        failure = describe(error.__cause__)
+    except (StoreUnavailable, StoreUnsafe) as error:
+        failure = describe(error.__cause__ or error)
     except Exception as error:  # noqa: BLE001 (whatever it is, its callers must hear of it)
         fault = _words(error)
     done = parcel.Commit(time.perf_counter() - started, len(facts) + len(held))

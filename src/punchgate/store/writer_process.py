@@ -128,6 +128,7 @@ class ProcessWriter:
         #: Processes that are being started, and waited for.
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = 0
+        self._items = 0
         self._rows = 0
         self._is_closing = False
         self._is_done = asyncio.Event()
@@ -157,11 +158,12 @@ class ProcessWriter:
 
     async def record(self, items: Sequence[Fact | Held]) -> Sequence[Outcome]:
         """Hand items to the next parcel; see `Writer`."""
-        admit(self._waiting)
+        admit(self._waiting, self._items)
         if self._channel is None:
             raise StoreUnavailable(_GONE)
         done: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
         self._waiting += 1
+        self._items += len(items)
         # One parcel a turn of the loop, not one a job: a wake-up costs as much as a punch.
         if not self._inbox:
             self._loop.call_soon(self._pass_on)
@@ -182,8 +184,6 @@ class ProcessWriter:
     async def close(self) -> None:
         """Commit what waits, then close."""
         self._is_closing = True
-        self._send()
-        self._next_turn()
         if self._waiting:
             await self._is_done.wait()
         if self._tasks:
@@ -228,6 +228,7 @@ class ProcessWriter:
 
     def _settle(self, jobs: Sequence[Job], results: Sequence[Any] | Exception) -> None:
         self._waiting -= len(jobs)
+        self._items -= sum([len(job.items) for job in jobs])
         answer(jobs, results)
         if self._is_closing and not self._waiting:
             self._is_done.set()
@@ -278,6 +279,10 @@ class ProcessWriter:
         if opened.fault is not None:
             await channel.end()
             raise StoreUnsafe(opened.fault)
+        if opened.failure is not None:
+            await channel.end()
+            failure.say(opened.failure)
+            raise StoreUnavailable("The writing process cannot open the database.")
         return channel
 
     def _lost(self, channel: _Channel) -> None:
@@ -307,7 +312,7 @@ class ProcessWriter:
     async def _replace(self) -> None:
         try:
             self._channel = await self._start()
-        except (StoreUnavailable, StoreUnsafe, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, nobody else would try again)
             telemetry.say("writer.not_started", "error", error=f"{type(error).__name__}: {error}")
             self._loop.call_later(RETRY_S, self._start_again)
         else:

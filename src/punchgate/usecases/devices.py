@@ -23,7 +23,7 @@ from punchgate.domain.codes import (
 from punchgate.domain.device import Device, Engine, is_device_id, is_serial
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo, DeviceId, SerialNumber
-from punchgate.store import devices, problems, terminals, workdays
+from punchgate.store import devices, policies, problems, terminals, workdays
 from punchgate.store.database import Connection
 from punchgate.store.devices import Unclaimed
 from punchgate.usecases import audit
@@ -259,6 +259,7 @@ def set_within(
         return before
     after = replace(after, version=before.version + 1)
     _put(tx, before, after)
+    terminals.call_away(tx, account, device_id)
     entry = Entry(now, actor, "device.set", _subject(after), _facts(before), _facts(after))
     audit.note(tx, account, entry)
     return after
@@ -300,7 +301,8 @@ def _put(tx: Connection, before: Device, after: Device) -> None:
     devices.put(tx, after.account, after)
     if after.direction_policy != before.direction_policy:
         # Directions are judged anew whenever a day is computed, by the policy of today.
-        workdays.mark_stale(tx, after.account, _FIRST_DAY, reason="policy_changed")
+        spread = 2 * policies.spread(tx, after.account)
+        workdays.mark_stale(tx, after.account, _FIRST_DAY, reason="policy_changed", spread=spread)
 
 
 def _check_identity(new: New) -> None:

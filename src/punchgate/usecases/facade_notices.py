@@ -62,7 +62,6 @@ class Notices:
         now = self._now()
         if told == self._written and now - self._written_at < _AGAIN_MS:
             return
-        self._written, self._written_at = told, now
         older = 0
         if found.cut_at is not None:
             cut_at = found.cut_at
@@ -73,6 +72,7 @@ class Notices:
             )
         sentences = _sentences(found, older)
         await self._context.writer.run(lambda tx: self._write(tx, sentences, now))
+        self._written, self._written_at = told, now
 
     def _write(self, tx: Connection, sentences: dict[str, str], now: int) -> None:
         for kind in _KINDS:

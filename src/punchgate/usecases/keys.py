@@ -140,6 +140,7 @@ async def revoke(
             keys.revoke(tx, account, key_id, now)
             entry = Entry(now, actor, "key.revoke", _subject(stored.key), _facts(stored.key))
             audit.note(tx, account, entry)
+            return replace(stored, revoked_at=now)
         return stored
 
     return await context.writer.run(work)

@@ -150,6 +150,7 @@ async def erase(
     """
 
     def work(tx: Connection) -> Traces:
+        erasure.hold(tx, account, code)
         traces, held = _traces(context, tx, account, code)
         if traces.is_nothing:
             return traces

@@ -39,8 +39,10 @@ async def set_policy(
         before = _from(policies.list_policies(tx, account), new.valid_from)
         if before == new.rules:
             return new
+        spread = policies.spread(tx, account)
         policies.put(tx, account, new, now)
-        workdays.mark_stale(tx, account, new.valid_from, reason="policy_changed")
+        spread += policies.spread(tx, account)
+        workdays.mark_stale(tx, account, new.valid_from, reason="policy_changed", spread=spread)
         subject = f"policy:{new.valid_from.isoformat()}"
         audit.note(tx, account, Entry(now, actor, "policy.set", subject, before, new.rules))
         return new

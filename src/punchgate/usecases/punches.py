@@ -5,6 +5,7 @@ out here, then handed to the writer, and a receipt comes back after the commit. 
 in this function; there is no second way to store a punch.
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -28,6 +29,10 @@ from punchgate.wire.event import PunchesSeen, Reading
 
 #: A punch received this long after its instant says so.
 LATE_MS: Final = 24 * 3600 * 1000
+#: Items that become facts in one turn of the loop, which takes them five milliseconds.
+TURN: Final = 250
+#: The flag of a punch that was held because our own clock was wrong.
+CLOCK_SKEW: Final = "clock_skew"
 #: How far around an ambiguous hour a device's own punches are asked for.
 _AROUND: Final = timedelta(hours=3)
 #: Instants before this are before 2000 on every clock of the world, and may have no wall time.
@@ -90,13 +95,15 @@ async def record(
     """
     upload = Upload(entry, transport, context.readers[transport].name, now)
     around = _ambiguous(entry, seen)
-    latest = None if around is None else await _latest(context, entry, around)
+    made = [] if around is None else await _made(context, entry, around)
     items: list[Fact | Held] = []
-    for item in seen.items:
+    for place, item in enumerate(seen.items):
+        if place and not place % TURN:
+            await asyncio.sleep(0)  # noqa: TID251 (a turn for others, no interval)
         if isinstance(item, Reading):
-            fact = _read(upload, item, latest)
-            if isinstance(fact, Fact) and (latest is None or fact.punch.at > latest):
-                latest = fact.punch.at
+            fact = _read(upload, item, made)
+            if isinstance(fact, Fact) and localtime.AMBIGUOUS in fact.punch.flags:
+                made.append(fact.punch.at)  # others tell nothing, and logs are long
             items.append(fact)
         else:
             items.append(_hold(upload, item.reason, item.raw))
@@ -109,8 +116,20 @@ async def release(context: Context, upload: Upload, reading: Reading) -> Receipt
     Errors:  OverflowError for a time that no calendar has.
     """
     around = _ambiguous(upload.entry, PunchesSeen([reading]))
-    latest = None if around is None else await _latest(context, upload.entry, around)
-    (receipt,) = await _store(context, [_fact(upload, reading, latest, ("released",))])
+    made = [] if around is None else await _made(context, upload.entry, around)
+    (receipt,) = await _store(context, [_fact(upload, reading, made, ("released",))])
+    return receipt
+
+
+async def judge_again(context: Context, upload: Upload, reading: Reading) -> Receipt | None:
+    """Store a reading from quarantine if its time is possible by what we know now; else None."""
+    marked = reading._replace(flags=(*reading.flags, CLOCK_SKEW))
+    around = _ambiguous(upload.entry, PunchesSeen([reading]))
+    made = [] if around is None else await _made(context, upload.entry, around)
+    fact = _read(upload, marked, made)
+    if isinstance(fact, Held):
+        return None
+    (receipt,) = await _store(context, [fact])
     return receipt
 
 
@@ -138,7 +157,7 @@ def _receipt(item: Fact | Held, outcome: Outcome) -> Receipt:
     return Receipt(status, item.punch.punch_id, None, None, item.punch.flags)
 
 
-def _read(upload: Upload, reading: Reading, latest: int | None) -> Fact | Held:
+def _read(upload: Upload, reading: Reading, made: list[int]) -> Fact | Held:
     """Turn a reading into a fact, or hold it when its time is impossible."""
     ahead = upload.received_at + quarantine.AHEAD_MS
     if reading.wall_time is None:
@@ -147,7 +166,7 @@ def _read(upload: Upload, reading: Reading, latest: int | None) -> Fact | Held:
             return _hold(upload, "future_time", reading.raw)
         if instant < _ANCIENT_S:
             return _hold(upload, "ancient_time", reading.raw)
-    fact = _fact(upload, reading, latest, ())
+    fact = _fact(upload, reading, made, ())
     if fact.punch.at * 1000 > ahead:
         return _hold(upload, "future_time", reading.raw)
     if fact.punch.wall_time < quarantine.FIRST_WALL_TIME:
@@ -155,7 +174,7 @@ def _read(upload: Upload, reading: Reading, latest: int | None) -> Fact | Held:
     return fact
 
 
-def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str, ...]) -> Fact:
+def _fact(upload: Upload, reading: Reading, made: list[int], marks: tuple[str, ...]) -> Fact:
     """Derive all that a punch is from what the device said and what we know of the device."""
     entry, transport, _, received_at = upload
     device, account = entry.device, entry.account
@@ -167,7 +186,7 @@ def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str
         wall_time, offset = localtime.wall_at(at, entry.zone)
         source = "epoch" if reading.time_form == "epoch" else "offset"
     else:
-        at, offset, found = localtime.resolve(wall_time, entry.zone, latest=latest)
+        at, offset, found = localtime.resolve(wall_time, entry.zone, made=made)
         source = entry.zone_source
     wall_text = str(wall_time)
     direction, verify, unknown = _meaning(entry, reading, _VERIFY[_TABLES[transport]])
@@ -211,8 +230,8 @@ def _fact(upload: Upload, reading: Reading, latest: int | None, marks: tuple[str
     )
     own = wall_text[:10] if not found else str(_EPOCH + timedelta(seconds=at + offset))[:10]
     # Around midnight a near-duplicate of one date may be on the other.
-    is_spread = account.spreads or wall_text[11:15] in _MIDNIGHT
-    return Fact(fact, entry.json, _dates(own) if is_spread else (own,))
+    spread = account.spread or int(wall_text[11:15] in _MIDNIGHT)
+    return Fact(fact, entry.json, _dates(own, spread) if spread else (own,))
 
 
 def _meaning(
@@ -244,13 +263,11 @@ def _meaning(
     return direction, verify, unknown
 
 
-def _dates(own: str) -> tuple[str, ...]:
+def _dates(own: str, spread: int) -> tuple[str, ...]:
     """Give a date and those beside it; a device may have said the first or last of the calendar."""
     number = date.fromisoformat(own).toordinal()
-    around = (number, number - 1, number + 1)
-    return tuple(
-        date.fromordinal(day).isoformat() for day in around if 1 <= day <= date.max.toordinal()
-    )
+    around = range(max(1, number - spread), min(number + spread, date.max.toordinal()) + 1)
+    return tuple(date.fromordinal(day).isoformat() for day in around)
 
 
 def _hold(upload: Upload, reason: str, raw: bytes) -> Held:
@@ -278,19 +295,17 @@ def _ambiguous(entry: Entry, seen: PunchesSeen) -> datetime | None:
     return None
 
 
-async def _latest(context: Context, entry: Entry, wall_time: datetime) -> int | None:
-    """Give the instant of the device's latest stored punch that tells an ambiguous time's pass.
+async def _made(context: Context, entry: Entry, wall_time: datetime) -> list[int]:
+    """List the instants of the device's stored punches that can tell an ambiguous time's pass.
 
     Asked once per upload, for its first item of such an hour; later items follow the earlier ones.
     """
-    first = localtime.resolve(wall_time, entry.zone).instant
     return await context.database.read(
         partial(
-            door.latest_at,
+            door.instants,
             account=entry.device.account,
             device_id=entry.device.id,
             since=wall_time - _AROUND,
             until=wall_time + _AROUND,
-            before=first + localtime.RECENT_S + 1,
         )
     )

@@ -1,11 +1,13 @@
 """Quarantine: look at what could not be a punch, and decide.
 
-Nothing leaves it by itself. A release reads the bytes again, by today's reader and settings, and
-stores the punch through the one door; a dismissal keeps the bytes and says why.
+Nothing leaves it by itself, but for what only a wrong clock of our own has brought there. A release
+reads the bytes again, by today's reader and settings, and stores the punch through the one door; a
+dismissal keeps the bytes and says why.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from punchgate.domain.error import NotFound, Refused
@@ -17,9 +19,11 @@ from punchgate.usecases import audit, punches
 from punchgate.usecases.audit import Entry
 from punchgate.usecases.context import Context
 from punchgate.usecases.punches import Upload
-from punchgate.wire.event import Unreadable
+from punchgate.wire.event import Reading, Unreadable
 
 MOST: Final = 10_000
+#: Items that are read at a time to be judged again.
+PAGE: Final = 500
 #: Who did it where nobody asked for it.
 _UPKEEP: Final = "upkeep"
 
@@ -62,16 +66,7 @@ async def release(
                   and the punch is stored nevertheless; Refused says so.
     """
     item = _open(await get(context, account, item_id))
-    reader = context.readers[item.transport]
-    device = await context.directory.find(item.serial)
-    if device is None or device.device.account != account:
-        raise Refused(f"{item_id} came from a device that is not there any more; add it first.")
-    device_id = device.device.id
-    hints = await context.database.read(lambda tx: terminals.hints(tx, account, device_id))
-    reading = reader.read(item.raw, hints)
-    if isinstance(reading, Unreadable):
-        raise Refused(f"{item_id} still cannot be read: {reading.reason}. It stays; dismiss it.")
-    upload = Upload(device, item.transport, reader.name, item.received_at)
+    upload, reading = await _read_again(context, item)
     try:
         receipt = await punches.release(context, upload, reading)
     except OverflowError:
@@ -111,6 +106,24 @@ async def dismiss(
     return dismissed
 
 
+async def judge_again(
+    context: Context, *, since: int, until: int, behind_ms: int, now: int, page: int = PAGE
+) -> int:
+    """Release what was held as ahead of a clock of ours that was behind, and say how much it was.
+
+    Judged is what arrived between `since` and `until` by that clock, as if it had arrived
+    `behind_ms` later; what is ahead even so, or cannot be read any more, stays.
+    """
+    released = 0
+    last: Quarantined | None = None
+    find = partial(quarantine.list_ahead, since=since, until=until, limit=page)
+    while found := await context.database.read(partial(find, after=last)):
+        for item in found:
+            released += await _judge_again(context, item, behind_ms=behind_ms, now=now)
+        last = found[-1]
+    return released
+
+
 async def prune(context: Context, *, now: int, bound: int = quarantine.BOUND) -> int:
     """Keep every account's quarantine within its bound, and say how many items went.
 
@@ -125,6 +138,39 @@ async def prune(context: Context, *, now: int, bound: int = quarantine.BOUND) ->
         return sum(gone.values())
 
     return await context.writer.run(work)
+
+
+async def _judge_again(context: Context, item: Quarantined, *, behind_ms: int, now: int) -> bool:
+    """Judge an item as if it had arrived later, and say whether it was released."""
+    try:
+        upload, reading = await _read_again(context, item)
+    except Refused:
+        return False
+    right = upload._replace(received_at=item.received_at + behind_ms)
+    receipt = await punches.judge_again(context, right, reading)
+    if receipt is None or receipt.punch_id is None:
+        return False
+    decided = replace(item, state="released", decided_at=now, punch_id=receipt.punch_id)
+    return await _decide(
+        context, decided, Entry(now, _UPKEEP, "quarantine.release", f"item:{item.id}")
+    )
+
+
+async def _read_again(context: Context, item: Quarantined) -> tuple[Upload, Reading]:
+    """Read an item by today's reader and settings.
+
+    Errors:  Refused when it still cannot be read, or when its device is not there any more.
+    """
+    reader, account = context.readers[item.transport], item.account
+    device = await context.directory.find(item.serial)
+    if device is None or device.device.account != account:
+        raise Refused(f"{item.id} came from a device that is not there any more; add it first.")
+    device_id = device.device.id
+    hints = await context.database.read(lambda tx: terminals.hints(tx, account, device_id))
+    reading = reader.read(item.raw, hints)
+    if isinstance(reading, Unreadable):
+        raise Refused(f"{item.id} still cannot be read: {reading.reason}. It stays; dismiss it.")
+    return Upload(device, item.transport, reader.name, item.received_at), reading
 
 
 def _open(item: Quarantined) -> Quarantined:

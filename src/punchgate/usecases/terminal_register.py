@@ -157,6 +157,7 @@ async def set_terminal(  # noqa: PLR0913 (a terminal and its device are set toge
             sealing.ensure_key(tx, context.vault)
         write = terminals.add if before is None else terminals.change
         write(tx, account, after, vault=context.vault)
+        terminals.call_away(tx, account, device_id)
         old = None if before is None else facts(before)
         action = "terminal.add" if before is None else "terminal.set"
         audit.note(tx, account, Entry(now, actor, action, _subject(after), old, facts(after)))
@@ -208,7 +209,9 @@ async def take_serial(
     A provisional serial gives way, before anything was recorded under it. A serial that was given
     stays, and another one that the terminal says is a problem for an operator.
 
-    Errors:  SerialTaken where another device has that serial: its punches would count twice.
+    Errors:  SerialTaken where another device has that serial, as when two terminals have changed
+             their addresses: its punches would count twice. Of a device with a serial of its own,
+             only devices of this account are asked: nobody else can keep its log from being read.
     """
 
     def work(tx: Connection) -> Device:
@@ -220,15 +223,16 @@ async def take_serial(
             if said:
                 problems.clear(tx, account, "serial_differs", subject=subject, now=now)
             return device
+        other = device_rows.find_serial(tx, SerialNumber(said))
+        if other is not None and other.account == account:
+            raise SerialTaken(f"The terminal's serial {said} is that of the device {other.id!r}.")
         if not (is_first and is_provisional(device)):
             detail = f"The terminal says that its serial is {said}; it is kept as {device.serial}."
             problems.raise_(tx, account, "serial_differs", subject=subject, detail=detail, now=now)
             return device
-        other = device_rows.find_serial(tx, SerialNumber(said))
         if other is not None:
             # Of other accounts nothing is said, not even that it is one of them.
-            whose = f" by the device {other.id!r}" if other.account == account else ""
-            raise SerialTaken(f"The terminal's serial {said} is in use{whose} already.")
+            raise SerialTaken(f"The terminal's serial {said} is in use already.")
         after = replace(device, serial=SerialNumber(said), version=device.version + 1)
         device_rows.put(tx, account, after)
         device_rows.forget_unclaimed(tx, after.serial)
@@ -247,7 +251,7 @@ async def take_serial(
 
 
 class SerialTaken(Invalid):
-    """A terminal at its first contact says a serial that another device has."""
+    """A terminal says a serial that another device has."""
 
     slug = "terminal.serial_taken"
 

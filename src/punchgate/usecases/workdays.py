@@ -41,7 +41,7 @@ async def refresh(context: Context, now: Callable[[], int]) -> float:
     for start in range(0, len(stale), KEEP):
         part = stale[start : start + KEEP]
         days = {each.key: computed[each.key] for each in part}
-        await context.writer.run(
+        changed = await context.writer.run(
             partial(
                 workdays.keep,
                 account=account,
@@ -51,6 +51,7 @@ async def refresh(context: Context, now: Callable[[], int]) -> float:
                 default_zone=context.directory.default_zone,
             )
         )
+        telemetry.SUMMARY_UPDATES.inc(changed)
     return rest_s(elapsed(), context.writer.rows - rows)
 
 

@@ -77,6 +77,7 @@ REFUSED = [
     (f"{DAY}&custom_id=a%00b", NOT_CUSTOM),
     (f"{DAY}&custom_id=a%0Ab", NOT_CUSTOM),
     (f"{DAY}&custom_id=%C2%85", NOT_CUSTOM),
+    (f"{DAY}&custom_id=%FF", NOT_CUSTOM),
     *[
         (f"{DAY}&page={text}", NOT_PAGE)
         for text in ("0", "-1", "abc", "1.0", "+1", "%201", "1000001", "9" * 5000)

@@ -7,24 +7,18 @@ invented, or written by the test.
 import asyncio
 import json
 import socket
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from punchgate.protocols.zk import users
-from punchgate.simulators import zk_log
-from punchgate.simulators.zk_memory import VirtualMemory
 from tests.asgi import Response
 from tests.contracts.terminals_rest.conftest import HERE, Stage, compact, data, error
+from tests.contracts.terminals_rest.logs import BODEGA, PRINCIPAL, write_log
 from tests.simulators import virtual
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 HOUR_MS = 3_600_000
-
-#: uid, user code, wall time, how, which way
-Row = tuple[int, str, str, int, int]
 
 
 def golden(name: str) -> bytes:
@@ -35,19 +29,6 @@ def golden(name: str) -> bytes:
 def target(name: str) -> str:
     """Give the request target of a printed request."""
     return (GOLDEN / name).read_text("ascii").split(" ")[1]
-
-
-def write_log(memory: VirtualMemory, *rows: Row) -> None:
-    """Have a terminal remember these rows alone."""
-    memory.log.clear()
-    for uid, code, text, verify, state in rows:
-        memory.people[uid] = users.new(uid, code)
-        at = datetime.fromisoformat(text)
-        memory.log.add(zk_log.at(uid, at, verify=verify, state=state))
-
-
-PRINCIPAL = ((5, "5", "2026-03-05 17:30:45", 0, 1), (5, "5", "2026-03-06 09:15:23", 1, 0))
-BODEGA = ((12, "12", "2026-03-06 08:45:12", 1, 0),)
 
 
 def times(answer: Response) -> list[str]:
@@ -106,42 +87,6 @@ async def test_nobody_answers_where_no_terminal_is(stage: Stage) -> None:
     await stage.register("bodega", port)
     answer = await stage.ask("/devices/bodega/attendance")
     assert error(answer) == (500, "[Errno 111] Connection refused")
-
-
-async def test_a_wrong_comm_key_is_said_at_once(stage: Stage) -> None:
-    async with virtual.playing(key=123_456) as played:
-        await stage.play(played, "principal", password=1)
-        refused = await stage.ask("/devices/principal/attendance")
-        assert error(refused) == (500, "Invalid password")
-        await stage.put("/devices/principal", {"password": "123456"})
-        assert data(await stage.ask("/devices/principal/attendance?limit=1"))
-
-
-async def test_a_terminal_that_hangs_up_is_said_and_works_again_later(stage: Stage) -> None:
-    async with virtual.playing("reset-after-prepare", records=3_000) as played:
-        await stage.play(played, "principal")
-        answers = [await stage.ask("/devices/principal/attendance") for _ in range(3)]
-        assert played.terminal.memory.is_enabled
-    texts = [error(each)[1] for each in answers if each.status != 200]
-    assert set(texts) <= {"[Errno 104] Connection reset by peer"}
-    assert len(data(answers[-1])) == 3_000
-
-
-async def test_one_that_breaks_the_protocol_is_said_without_its_address(stage: Stage) -> None:
-    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(8)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(babble, HERE, 0)
-    async with server:
-        await stage.register("principal", server.sockets[0].getsockname()[1])
-        answer = await stage.ask("/devices/principal/attendance")
-    status, text = error(answer)
-    assert status == 500
-    assert text.startswith("Protocol error: ")
-    assert HERE not in text
 
 
 async def test_a_log_that_was_cleared_shows_only_what_came_after(stage: Stage) -> None:
@@ -285,35 +230,6 @@ async def test_equal_times_are_ordered_by_device_person_and_direction(stage: Sta
         ("zaguan", "7", 1),
     ]
     assert len(data(await stage.ask("/attendance/all?source=store&limit=4"))) == 4
-
-
-async def test_one_dead_terminal_takes_nothing_from_the_others(stage: Stage) -> None:
-    stage.set(all_deadline_s=2)
-    # The system takes calls for it, and nobody ever answers one.
-    with socket.create_server((HERE, 0)) as dead:
-        async with virtual.playing(count=2) as good:
-            await stage.register("mudo", dead.getsockname()[1], timeout=60)
-            await stage.play(good, "bodega", "principal")
-            write_log(good.terminals[0].memory, *BODEGA)
-            write_log(good.terminals[1].memory, *PRINCIPAL)
-            answer = await stage.ask("/attendance/all")
-    assert answer.status == 200
-    assert answer.json()["errors"] == {"mudo": "Connection timeout"}
-    assert [row["device_id"] for row in data(answer)] == ["principal", "bodega", "principal"]
-
-
-async def test_errors_stand_in_the_order_of_registration_and_the_status_is_200(
-    stage: Stage,
-) -> None:
-    nothing = await stage.ask("/attendance/all")
-    assert nothing.body == b'{"success":true,"total":0,"errors":{},"data":[]}'
-    with socket.create_server((HERE, 0)) as taken:
-        port = taken.getsockname()[1]
-    for name in ("zeta", "alfa", "media"):
-        await stage.register(name, port)
-    answer = await stage.ask("/attendance/all")
-    assert list(answer.json()["errors"]) == ["zeta", "alfa", "media"]
-    assert data(answer) == []
 
 
 async def test_devices_of_other_engines_answer_from_the_store_alone(stage: Stage) -> None:

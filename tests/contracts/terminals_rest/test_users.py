@@ -142,6 +142,7 @@ BAD = [
     ({"privilege": 1}, "privilege debe ser 0 o 14."),
     ({"privilege": "14"}, "privilege debe ser 0 o 14."),
     ({"privilege": True}, "privilege debe ser 0 o 14."),
+    ({"privilege": 14.0}, "privilege debe ser 0 o 14."),
     ({"privilege": 14.5}, "privilege debe ser 0 o 14."),
     ({"privilege": []}, "privilege debe ser 0 o 14."),
     ({"card": -1}, "card debe estar entre 0 y 4294967295."),
@@ -170,6 +171,11 @@ async def test_what_a_terminal_with_small_rows_cannot_hold_is_named(stage: Stage
         path = "/devices/principal/users"
         letters = await stage.post(path, {**JUAN, "user_id": "a1"})
         assert error(letters) == (400, "user_id no valido.")
+        # It would be the number 7 there: somebody else's code, and twice the same.
+        for zeros in ("007", "00"):
+            padded = await stage.post(path, {**JUAN, "user_id": zeros})
+            assert error(padded) == (400, "user_id no valido.")
+        assert (await stage.post(path, {**JUAN, "user_id": "0"})).status == 200
         long = await stage.post(path, {**JUAN, "password": "123456"})
         assert error(long) == (400, "password no valido.")
         assert (await stage.post(path, {**JUAN, "password": "12345"})).status == 200

@@ -57,6 +57,17 @@ def test_few_rows_are_read_by_what_is_known_of_the_terminal(name: LayoutName, co
     assert choice.choose(rows, Known(stage.NOW, count=count)) == Choice(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "stored"),
+    [("22", 3, "40"), ("49", 1, "40"), ("40", 2, "49"), ("22", 1, "16"), ("22", 4, "49")],
+)
+def test_the_count_decides_where_what_is_known_of_the_terminal_leaves_bytes_over(
+    name: LayoutName, count: int, stored: LayoutName
+) -> None:
+    rows = stage.table(name, count)
+    assert choice.choose(rows, Known(stage.NOW, count=count, stored=stored)) == Choice(name)
+
+
 @pytest.mark.parametrize("name", ["8A", "8B", "16"])
 def test_few_rows_of_a_dead_clock_without_a_name_need_the_terminals_own_layout(
     name: LayoutName,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from punchgate.protocols.zk import layouts, moment, records
+from punchgate.protocols.zk import events, layouts, moment, records
 from punchgate.protocols.zk.layouts import LayoutName, Row
 from punchgate.protocols.zk.records import Reader
 from punchgate.wire.event import Reading, Unreadable
@@ -132,6 +132,31 @@ def test_the_rows_own_code_counts_where_it_has_one() -> None:
     item = _one("40", Row(7, "0042", _AT), {7: "other"})
     assert isinstance(item, Reading)
     assert (item.user_code, item.flags) == ("0042", ())
+
+
+@pytest.mark.parametrize("name", ["40", "49", "22"])
+@pytest.mark.parametrize("code", [b"\xe91", b"\xe81", b"\xd5\xc5", b"1\x07"])
+def test_I11_a_code_that_cannot_be_read_is_nobody_elses(name: LayoutName, code: bytes) -> None:
+    # With a replacement in it, two people would have one code, and of two punches one would stay.
+    row = bytearray(layouts.get(name).encode(Row(1, "42", _AT)))
+    row[2 : 2 + len(code)] = code
+    (item,) = Reader(name, users={1: "42"}).read(bytes(row))
+    assert isinstance(item, Unreadable)
+    assert (item.raw, item.reason, item.user_code) == (bytes(row), "bad_user_id", None)
+
+
+def test_I11_nor_is_that_of_a_live_event() -> None:
+    (item,) = events.read(1, b"\xe91" + events.attendance(Row(1, "421", _AT))[2:])
+    assert isinstance(item, Unreadable)
+    assert (item.reason, item.user_code) == ("bad_user_id", None)
+
+
+def test_a_code_in_utf_8_is_one() -> None:
+    row = bytearray(layouts.LAYOUT_40.encode(Row(1, "421", _AT)))
+    row[2:5] = "é1".encode()
+    (item,) = Reader("40").read(bytes(row))
+    assert isinstance(item, Reading)
+    assert item.user_code == "é1"
 
 
 def test_garbage_behind_the_nul_is_not_part_of_a_code() -> None:

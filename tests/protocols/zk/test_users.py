@@ -45,6 +45,13 @@ def test_a_code_that_cannot_be_printed_is_nobodys_code() -> None:
     assert users.codes([users.read(row), users.read(_28)]) == {3: "42"}
 
 
+def test_a_code_that_is_no_utf_8_is_nobodys_code() -> None:
+    # Two of them would be read as one.
+    rows = [_72[:48] + code.ljust(24, b"\0") for code in (b"\xe9", b"\xe8", "é".encode())]
+    rows[2] = b"\x0e\x00" + rows[2][2:]
+    assert users.codes([users.read(row) for row in rows]) == {14: "é"}
+
+
 @pytest.mark.parametrize("length", [0, 27, 29, 71, 73])
 def test_another_length_is_no_user(length: int) -> None:
     with pytest.raises(ValueError, match=f"{length} bytes"):
@@ -112,7 +119,7 @@ def test_I8_a_value_that_does_not_fit_is_refused_without_being_repeated(
 @pytest.mark.parametrize(
     ("uid", "user_id", "width"),
     [(0, "1", 72), (65_536, "1", 72), (1, "", 72), (1, "Zoë", 72), (1, "1" * 25, 72),
-     (1, "A7", 28), (1, "5000000000", 28), (1, "1", 40)],
+     (1, "A7", 28), (1, "5000000000", 28), (1, "007", 28), (1, "1", 40)],
 )  # fmt: skip
 def test_a_person_that_no_row_can_hold_is_refused(uid: int, user_id: str, width: int) -> None:
     with pytest.raises(ValueError, match=r"\w"):

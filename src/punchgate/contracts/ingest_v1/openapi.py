@@ -75,7 +75,7 @@ def _punch() -> dict[str, Any]:
     many = {"type": "array", "items": {}, "maxItems": Settings().batch_max}
     done = openapi.answer(
         "On disk, as a punch or in quarantine.",
-        {"oneOf": [openapi.ref(_NAME, "Done"), openapi.ref(_NAME, "Batch")]},
+        {"anyOf": [openapi.ref(_NAME, "Done"), openapi.ref(_NAME, "Batch")]},
         own={
             "Punch-Status": openapi.header("What became of a single punch.", shapes.STATUSES),
             "Punch-Id": openapi.header("Of a single punch that was recorded or is a repeat."),

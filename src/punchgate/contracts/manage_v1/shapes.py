@@ -36,7 +36,8 @@ _DATE: Final = re.compile(r"(\d{4})-\d\d-\d\d", re.ASCII)
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d{1,9})?(?:([Zz])|([+\- ])(\d\d:\d\d))", re.ASCII
 )
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+#: U+FFFD stands for what is no text; see `httpkit/query.py`.
+_UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
 
 
 class Parameters(msgspec.Struct):
@@ -169,7 +170,7 @@ def _types(values: Values) -> tuple[str, ...]:
 def _names(values: Values, name: str) -> tuple[str, ...]:
     found = _list(values, name)
     if len(found) > MOST_NAMES or any(
-        len(each) > _NAME_MAX or _CONTROL.search(each) for each in found
+        len(each) > _NAME_MAX or _UNFIT.search(each) for each in found
     ):
         raise invalid(
             f"{name} must be up to {MOST_NAMES} names of 1 to {_NAME_MAX} characters, separated"

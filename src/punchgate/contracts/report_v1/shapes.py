@@ -30,7 +30,8 @@ _LAST_USER_ID: Final = 2**63 - 1
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # Nineteen digits hold every number that is allowed anywhere; zeros in front change nothing.
 _INTEGER: Final = re.compile(r"0*(\d{1,19})", re.ASCII)
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+#: U+FFFD stands for what is no text; see `httpkit/query.py`.
+_UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
 
 _EVENTS: Final[Mapping[str | None, Literal["entry", "exit", "general"]]] = {
     "in": "entry",
@@ -220,7 +221,7 @@ def _user_id(text: str) -> int:
 
 
 def _custom_id(text: str) -> str:
-    if len(text) > _CUSTOM_ID_MAX or _CONTROL.search(text):
+    if len(text) > _CUSTOM_ID_MAX or _UNFIT.search(text):
         raise invalid(f"custom_id must be 1 to {_CUSTOM_ID_MAX} characters")
     return text
 

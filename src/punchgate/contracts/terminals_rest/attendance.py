@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from punchgate import telemetry
 from punchgate.contracts.terminals_rest import errors, fields
 from punchgate.contracts.terminals_rest.call import Call
-from punchgate.contracts.terminals_rest.errors import Refused
 from punchgate.contracts.terminals_rest.fields import Asked
 from punchgate.contracts.terminals_rest.writing import Log
-from punchgate.domain.error import NotFound
+from punchgate.domain.error import NotFound, PunchgateError
 from punchgate.domain.ids import DeviceId
 from punchgate.httpkit.answers import Answer, Headers
 from punchgate.reports import terminals
@@ -27,10 +27,8 @@ async def of_one(call: Call) -> Answer:
     if not asked.is_live:
         return Answer(200, (await _log(call, {device: None}, asked)).answer())
     await call.terminal()
-    try:
+    with errors.telling(device):
         read = await call.attended(_read(call, device, None))
-    except TerminalTrouble as error:
-        raise Refused(errors.unreachable(error, device)) from None
     log = await _log(call, _since({device: read}), asked)
     return Answer(200, log.answer(), _quarantined(read.quarantined))
 
@@ -47,9 +45,9 @@ async def of_all(call: Call) -> Answer:
     outcomes = await call.attended(_read_all(call, devices))
     read = {device: one for device, one in outcomes.items() if isinstance(one, LogRead)}
     failed = {
-        device.device_id: errors.trouble(one, device)
+        device.device_id: errors.told(one, device)
         for device, one in outcomes.items()
-        if isinstance(one, TerminalTrouble)
+        if isinstance(one, Exception)
     }
     log = await _log(call, _since(read), asked)
     quarantined = sum(one.quarantined for one in read.values())
@@ -64,10 +62,10 @@ async def _read(call: Call, device: Registered, deadline_s: float | None) -> Log
 
 async def _read_all(
     call: Call, devices: Sequence[Registered]
-) -> Mapping[Registered, LogRead | TerminalTrouble]:
+) -> Mapping[Registered, LogRead | Exception]:
     """Read every terminal at once, each within the deadline of the call; in their order.
 
-    One that was removed meanwhile is left out.
+    One that was removed meanwhile is left out. What nobody foresaw is one terminal's trouble too.
 
     Errors:  those of the store: what was read could not be recorded.
     """
@@ -75,10 +73,13 @@ async def _read_all(
     outcomes = await asyncio.gather(
         *(_outcome(call, device, deadline_s) for device in devices), return_exceptions=True
     )
-    found: dict[Registered, LogRead | TerminalTrouble] = {}
+    found: dict[Registered, LogRead | Exception] = {}
     for device, outcome in zip(devices, outcomes, strict=True):
         match outcome:
             case LogRead() | TerminalTrouble():
+                found[device] = outcome
+            case Exception() if not isinstance(outcome, PunchgateError):
+                telemetry.failed("terminals_rest", device.device_id, outcome)
                 found[device] = outcome
             case BaseException():
                 raise outcome

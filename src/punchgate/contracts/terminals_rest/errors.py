@@ -5,6 +5,8 @@ The table is total: whatever goes wrong behind this contract ends in one of thes
 them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Literal, get_args
 
 from punchgate.contracts.terminals_rest import writing
@@ -43,7 +45,8 @@ NO_SCOPE: Final = refusal(403, "Permiso insuficiente.")
 NO_ROUTE: Final = refusal(404, "Ruta no encontrada.")
 TOO_SLOW: Final = refusal(408, "La solicitud tardo demasiado.", (_CLOSE,))
 TOO_LARGE: Final = refusal(413, "Cuerpo demasiado grande.", (_CLOSE,))
-INTERNAL: Final = refusal(500, "Error interno.")
+_INTERNAL: Final = "Error interno."
+INTERNAL: Final = refusal(500, _INTERNAL)
 UNSUPPORTED: Final = refusal(501, "Operacion no soportada por este dispositivo.")
 NO_STORE: Final = refusal(503, "Almacenamiento no disponible.", (_LATER,))
 
@@ -112,6 +115,11 @@ def trouble(error: TerminalTrouble, device: Registered, dialect: Dialect = "plai
     return f"Protocol error: {writing.shown(reason, _REASON_LENGTH)}"
 
 
+def told(error: Exception, device: Registered) -> str:
+    """Say what went wrong with one terminal of many; what nobody foresaw is a fault of ours."""
+    return trouble(error, device) if isinstance(error, TerminalTrouble) else _INTERNAL
+
+
 def last_trouble(text: str, device: Registered) -> str:
     """Say what went wrong last time, as it is kept: its cause, and a sentence."""
     known, _, detail = text.partition(": ")
@@ -124,6 +132,18 @@ def unreachable(error: TerminalTrouble, device: Registered, dialect: Dialect = "
     if dialect == "ping":
         return Answer(503, writing.write_no_ping(trouble(error, device, dialect), device))
     return refusal(500, trouble(error, device, dialect))
+
+
+@contextmanager
+def telling(device: Registered, dialect: Dialect = "plain") -> Iterator[None]:
+    """Refuse with what went wrong in a conversation with a terminal.
+
+    Errors:  Refused.
+    """
+    try:
+        yield
+    except TerminalTrouble as error:
+        raise Refused(unreachable(error, device, dialect)) from None
 
 
 def of(error: PunchgateError) -> Answer | None:

@@ -184,7 +184,7 @@ def read_user(fields: Fields) -> UserChange:
     name, privilege = fields.get("name"), fields.get("privilege")
     if name is not None and not _is_line(name):
         raise Unfit("name no valido.")
-    if privilege is not None and (isinstance(privilege, bool) or privilege not in _PRIVILEGES):
+    if privilege is not None and (type(privilege) is not int or privilege not in _PRIVILEGES):
         raise Unfit("privilege debe ser 0 o 14.")
     card = _number(fields.get("card"), (0, LARGEST), f"card debe estar entre 0 y {LARGEST}.")
     return UserChange(name, _password(fields.get("password")), privilege, card)

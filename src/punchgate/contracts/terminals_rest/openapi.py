@@ -261,11 +261,11 @@ def _refusals(page: _Page, pattern: str) -> dict[str, Any]:
             _add(answers, absent, "NoDevice")
         else:
             either = [openapi.ref(_NAME, name) for name in ("NoDevice", "Failure")]
-            no_device["content"][openapi.JSON]["schema"] = {"oneOf": either}
+            no_device["content"][openapi.JSON]["schema"] = {"anyOf": either}
             _add(answers, absent, "NoDevice")
     if page.answer is shapes.Ping:
         either = [openapi.ref(_NAME, name) for name in ("NoPing", "Failure")]
-        answers["503"]["content"][openapi.JSON]["schema"] = {"oneOf": either}
+        answers["503"]["content"][openapi.JSON]["schema"] = {"anyOf": either}
     return answers
 
 

@@ -3,15 +3,19 @@
 Passwords go in and never come out; templates are not touched.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from punchgate.contracts.terminals_rest import errors, fields, writing
 from punchgate.contracts.terminals_rest.call import Call
-from punchgate.contracts.terminals_rest.errors import Refused
+from punchgate.contracts.terminals_rest.errors import Dialect, Refused
 from punchgate.contracts.terminals_rest.fields import Fields
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import UserCode
 from punchgate.httpkit.answers import Answer
+from punchgate.reports.terminals import Registered
 from punchgate.usecases import terminal_orders, terminal_people
-from punchgate.usecases.terminals import TerminalTrouble, UserChange
+from punchgate.usecases.terminals import UserChange
 
 
 async def list_users(call: Call) -> Answer:
@@ -22,10 +26,8 @@ async def list_users(call: Call) -> Answer:
         return Answer(
             200, writing.write_users(device, await terminal_people.last(call.context, place))
         )
-    try:
+    with errors.telling(device, "users"):
         found = await terminal_people.read(call.context, place)
-    except TerminalTrouble as error:
-        raise Refused(errors.unreachable(error, device, "users")) from None
     return Answer(200, writing.write_users(device, found))
 
 
@@ -36,20 +38,19 @@ async def add(call: Call) -> Answer:
     _check_scope(call, sent)
     code, wanted = fields.read_new_user(sent)
     try:
-        user = await terminal_people.add(
-            call.context,
-            call.place(device),
-            code,
-            wanted,
-            actor=call.visitor.actor,
-            now=call.edge.now(),
-        )
+        with errors.telling(device, "users"):
+            user = await terminal_people.add(
+                call.context,
+                call.place(device),
+                code,
+                wanted,
+                actor=call.visitor.actor,
+                now=call.edge.now(),
+            )
     except AlreadyExists:
         raise Refused(errors.user_exists(code)) from None
     except Invalid:
         raise Refused(_unholdable(code, wanted)) from None
-    except TerminalTrouble as error:
-        raise Refused(errors.unreachable(error, device, "users")) from None
     return Answer(200, writing.write_new_user(device, user))
 
 
@@ -60,28 +61,25 @@ async def change(call: Call) -> Answer:
     _check_scope(call, sent)
     wanted = fields.read_user(sent)
     try:
-        await terminal_people.set_user(
-            call.context,
-            call.place(device),
-            code,
-            wanted,
-            actor=call.visitor.actor,
-            now=call.edge.now(),
-        )
-    except NotFound:
-        raise Refused(errors.no_user(code)) from None
+        with _telling(device, code, "users"):
+            await terminal_people.set_user(
+                call.context,
+                call.place(device),
+                code,
+                wanted,
+                actor=call.visitor.actor,
+                now=call.edge.now(),
+            )
     except Invalid:
         # The code is on the terminal already; of the rest only a password can be too long for it.
         raise Refused(errors.invalid(fields.UNFIT_SECRET)) from None
-    except TerminalTrouble as error:
-        raise Refused(errors.unreachable(error, device, "users")) from None
     return Answer(200, writing.write_done(f"Usuario '{code}' actualizado."))
 
 
 async def remove(call: Call) -> Answer:
     """Take somebody off a terminal; the person stays here."""
     device, code = await call.terminal(), UserCode(call.names[1])
-    try:
+    with _telling(device, code, "users"):
         await terminal_people.remove(
             call.context,
             call.place(device),
@@ -89,10 +87,6 @@ async def remove(call: Call) -> Answer:
             actor=call.visitor.actor,
             now=call.edge.now(),
         )
-    except NotFound:
-        raise Refused(errors.no_user(code)) from None
-    except TerminalTrouble as error:
-        raise Refused(errors.unreachable(error, device, "users")) from None
     return Answer(200, writing.write_done(f"Usuario '{code}' eliminado."))
 
 
@@ -100,7 +94,7 @@ async def enrol_finger(call: Call) -> Answer:
     """Have a terminal ask for a finger; answered when it does, not when it has it."""
     device, code = await call.terminal(), UserCode(call.names[1])
     finger = fields.read_finger(call.read_body())
-    try:
+    with _telling(device, code, "plain"):
         await terminal_orders.enrol_finger(
             call.context,
             call.place(device),
@@ -109,11 +103,17 @@ async def enrol_finger(call: Call) -> Answer:
             actor=call.visitor.actor,
             now=call.edge.now(),
         )
-    except NotFound:
-        raise Refused(errors.no_user(code)) from None
-    except TerminalTrouble as error:
-        raise Refused(errors.unreachable(error, device)) from None
     return Answer(200, writing.write_enrolling(device, code, finger))
+
+
+@contextmanager
+def _telling(device: Registered, code: UserCode, dialect: Dialect) -> Iterator[None]:
+    """Refuse with what went wrong, or because nobody on the terminal has this code."""
+    with errors.telling(device, dialect):
+        try:
+            yield
+        except NotFound:
+            raise Refused(errors.no_user(code)) from None
 
 
 def _check_scope(call: Call, sent: Fields) -> None:
@@ -124,6 +124,6 @@ def _check_scope(call: Call, sent: Fields) -> None:
 
 def _unholdable(code: UserCode, wanted: UserChange) -> Answer:
     """Say what a terminal with small rows cannot hold: a code that is no number, or a password."""
-    is_number = code.isdigit() and int(code) <= fields.LARGEST
+    is_number = code.isdigit() and int(code) <= fields.LARGEST and code == str(int(code))
     is_long = len(wanted.password or "") > fields.SHORT_PASSWORD
     return errors.invalid(fields.UNFIT_SECRET if is_number and is_long else fields.UNFIT_CODE)

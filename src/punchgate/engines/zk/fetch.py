@@ -28,9 +28,9 @@ _WIDEST: Final = layouts.LAYOUT_49.width
 _USERS_SLICE: Final = 1_000
 #: Everybody whom row numbers can count: nearly 5 MB, which need no share of the room for logs.
 _USERS_BYTES: Final = tables.TABLE_HEAD.size + users.UID_MAX * users.USER_72.size
-#: UDP: first parts of 16 KiB, then of one datagram each where too many get lost.
-_UDP_PARTS: Final = (tables.CHUNK_UDP, 2 * 1_024, 1_024)
-_TCP_PARTS: Final = (tables.CHUNK_TCP, tables.CHUNK_TCP)
+#: How many times a table is read that is short or not made of whole rows.
+_READINGS: Final = 2
+_UDP_READINGS: Final = 3
 
 
 @dataclass(slots=True)
@@ -45,6 +45,8 @@ class Fetched:
     #: What the counters said last; 0 is unknown.
     count: int
     users: Mapping[int, str] = field(default_factory=dict)
+    #: What the terminal did instead of sending the rest; a table that is whole has none.
+    ending: Exception | None = None
 
 
 async def fetch(visit: Visit, share: Share, *, is_live: bool) -> Fetched:
@@ -71,8 +73,8 @@ async def read_users(visit: Visit) -> list[users.User]:
     Errors:  Refused; ProtocolError for a table of which a part is missing.
     """
     sizes = await visit.call.run(dialogue.read_free_sizes())
-    parts = _UDP_PARTS if visit.call.is_udp else _TCP_PARTS
-    for part_bytes in parts:
+    part_bytes, readings = _manner(visit)
+    for _ in range(readings):
         reading = download.read(Table.USERS, part_bytes=part_bytes, limit_bytes=_USERS_BYTES)
         found = await visit.call.run(reading)
         encoding = visit.terminal.settings.encoding
@@ -97,13 +99,16 @@ async def _decoded(visit: Visit, rows: Iterator[users.User]) -> list[users.User]
 async def _table(visit: Visit, share: Share, count: int) -> Fetched:
     """Read the log, and once more where it is short or not made of whole rows."""
     best: Fetched | None = None
-    for part_bytes in _UDP_PARTS if visit.call.is_udp else _TCP_PARTS:
+    ending: Exception | None = None
+    part_bytes, readings = _manner(visit)
+    for _ in range(readings):
         try:
-            found = await _log(visit, share, part_bytes)
-        except trouble.ENDINGS:
+            found, ending = await _log(visit, share, part_bytes)
+        except trouble.ENDINGS as error:
             if best is None:
                 raise
-            return best
+            ending = error
+            break
         async with visit.tools.decoding:
             # Finding the layout takes a few milliseconds: one terminal in a turn of the loop.
             fetched = _read(visit, found, count)
@@ -116,24 +121,35 @@ async def _table(visit: Visit, share: Share, count: int) -> Fetched:
             break
     if best is None:
         raise ProtocolError("There is no log.")
+    if not best.is_complete:
+        best.ending = ending
     return best
 
 
-async def _log(visit: Visit, share: Share, part_bytes: int) -> Download:
-    """Read the log once, as far as it comes."""
+def _manner(visit: Visit) -> tuple[int, int]:
+    """Give how long the parts of a table are, and how many times it is read."""
+    if visit.call.is_udp:
+        return tables.CHUNK_UDP, _UDP_READINGS
+    return tables.CHUNK_TCP, _READINGS
+
+
+async def _log(visit: Visit, share: Share, part_bytes: int) -> tuple[Download, Exception | None]:
+    """Read the log once, as far as it comes, and say what ended it where something did."""
     came = Came(share.hold)
     try:
-        return await visit.call.run(
-            download.read(Table.ATTENDANCE, part_bytes=part_bytes, came=came)
-        )
+        reading = download.read(Table.ATTENDANCE, part_bytes=part_bytes, came=came)
+        found = await visit.call.run(reading)
     except NoRoom as none:
         announced = min(came.announced_bytes or 0, download.TABLE_LIMIT)
         raise NoRoom(max(none.size_bytes, announced)) from none
-    except trouble.ENDINGS:
+    except trouble.ENDINGS as error:
         broken = _rescued(came)
         if broken is None:
             raise
-        return broken
+        return broken, error
+    # A terminal that refuses every part is none whose log is empty.
+    is_kept = found.announced_bytes > 0 and not found.head
+    return found, ProtocolError("Nothing came of the log that was announced.") if is_kept else None
 
 
 async def _complete(visit: Visit, found: Fetched, before: int) -> Fetched:

@@ -7,6 +7,7 @@ recorded: punch ids contain it.
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from punchgate import telemetry
 from punchgate.engines.zk.visit import Visit
 from punchgate.protocols.zk import dialogue
 from punchgate.protocols.zk.client import Conversation
@@ -57,6 +58,7 @@ async def read_clock(visit: Visit) -> Problems:
         return {"clock_skew": f"The terminal's clock shows {said}, which is on no calendar."}
     skew_s = round((wall_time - visit.wall_time()).total_seconds())
     visit.known = replace(visit.known, clock_skew_s=skew_s)
+    telemetry.CLOCK_SKEW.add(amount=abs(skew_s))
     if abs(skew_s) <= SKEW_S:
         return {"clock_skew": None}
     side = "ahead" if skew_s > 0 else "behind"

@@ -14,6 +14,7 @@ from typing import Final
 
 from punchgate import telemetry
 from punchgate.domain.terminal import Watermark
+from punchgate.engines.zk import trouble
 from punchgate.engines.zk.fetch import Fetched
 from punchgate.engines.zk.identity import Problems
 from punchgate.engines.zk.tools import Tools
@@ -81,8 +82,8 @@ class _Log:
 async def record(visit: Visit, fetched: Fetched, problems: Problems) -> LogRead:
     """Record a log and write down how far it was read.
 
-    Errors:  TerminalTrouble for a table that is short and that nobody can read; StoreBusy,
-             StoreUnavailable.
+    Errors:  TerminalTrouble for a log that broke off, after its rows were recorded, and for one
+             that is short and that nobody can read; StoreBusy, StoreUnavailable.
     """
     if fetched.choice is None and fetched.rows:
         return await _keep_unknown(visit, fetched, problems)
@@ -113,6 +114,10 @@ async def record(visit: Visit, fetched: Fetched, problems: Problems) -> LogRead:
     rest = log.rows[log.until(known_rows) :] if known_rows else log.rows
     pieces = reader.slices(rest, skip=0 if known_rows else log.skip) if rest else iter(())
     await _record(visit, pieces, tally)
+    if fetched.ending is not None:
+        # What came is recorded; whoever asked for the log is not shown a part of it.
+        terminal = visit.terminal
+        raise trouble.of(fetched.ending, terminal.host, terminal.port) from fetched.ending
     found["order_swapped"] = _swapped(visit, log, fetched)
     watermark = None
     if fetched.is_complete:

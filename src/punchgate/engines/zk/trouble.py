@@ -6,6 +6,7 @@ A total mapping: whatever leaves `netkit` and `protocols/zk` has a cause here.
 import errno
 from typing import Final
 
+from punchgate import telemetry
 from punchgate.netkit.error import Lost, Silent, Unreachable
 from punchgate.protocols.zk.dialogue import Refused, WrongKey
 from punchgate.usecases.terminals import Cause, TerminalTrouble
@@ -16,12 +17,15 @@ ENDINGS: Final = (Lost, Silent, Unreachable, ProtocolError)
 
 
 def of(error: Exception, host: str, port: int) -> TerminalTrouble:
-    """Name the cause of an ending."""
+    """Name the cause of an ending, and count it if it is the codec's."""
     where = f"{host}:{port}"
     if isinstance(error, Unreachable):
         return _unreached(error, where)
     if isinstance(error, ProtocolError):
-        return TerminalTrouble(_broken(error), f"{where}: {error}")
+        cause = _broken(error)
+        if cause == "protocol":
+            telemetry.CODEC_ERRORS.labels("zk").inc()
+        return TerminalTrouble(cause, f"{where}: {error}")
     if isinstance(error, Silent):
         return TerminalTrouble("timeout", f"{where} did not answer in time.")
     if f"[Errno {errno.ECONNREFUSED}]" in str(error):

@@ -7,7 +7,7 @@ now stays marked, and every later visit and the sweep try again.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,6 +22,7 @@ from punchgate.engines.zk.call import Call
 from punchgate.engines.zk.deadline import Deadline
 from punchgate.engines.zk.tools import Tap, Tools, finish
 from punchgate.protocols.zk import dialogue
+from punchgate.protocols.zk.dialogue import Refused
 from punchgate.usecases import terminal_contact as contact
 from punchgate.usecases.directory import Entry
 from punchgate.usecases.terminal_contact import Whose
@@ -87,7 +88,9 @@ async def visiting(
             tools.context.presence.heard(*whose, address=call.peer, now=tools.now())
             if visit.is_marked:
                 telemetry.say("terminal.found_disabled", "warning", account=terminal.account)
-                await visit.enable()
+                # One that refuses stays marked, and its log is read all the same.
+                with suppress(Refused):
+                    await visit.enable()
             yield visit
         except BaseException:
             await finish(call.abandon(is_disabled=visit.is_marked))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from punchgate.protocols.zk import commands, events, moment, packets, tables, users
+from punchgate.protocols.zk import commands, events, fields, moment, packets, tables, users
 from punchgate.protocols.zk.commands import Command, Reply
 from punchgate.protocols.zk.packets import FRAME_HEAD, MAGIC, PACKET_HEAD, Packet
 from punchgate.protocols.zk.users import USER_28, USER_72
@@ -103,6 +103,22 @@ def describe_user(user: users.User) -> dict[str, object]:
     }
 
 
+def describe_operation(row: tables.Operation) -> dict[str, object]:
+    """Give what a line of the operation log says, by name."""
+    numbers = {f"p{number}": value for number, value in enumerate(row.parameters, 1)}
+    return {"operation": row.operation, "wall_time": str(row.said), **numbers}
+
+
+def describe_template(entry: tables.Template) -> dict[str, object]:
+    """Give whose finger a template is, and not the template."""
+    return {
+        "row_number": entry.uid,
+        "finger": entry.finger,
+        "flag": entry.flag,
+        "template": f"{_HIDDEN}, {len(entry.template)} bytes",
+    }
+
+
 def _packet(payload: bytes, at: int, asked: dict[int, Packet]) -> Annotated:
     command, said, session, reply = PACKET_HEAD.unpack_from(payload)
     packet = Packet(command, session, reply, payload[PACKET_HEAD.size :])
@@ -114,30 +130,54 @@ def _packet(payload: bytes, at: int, asked: dict[int, Packet]) -> Annotated:
             asked.clear()
         asked[reply] = packet
     verdict = "right" if said == right else f"wrong, it should be {right:04x}"
-    role = "event" if command == Command.REG_EVENT and session != 0 and reply == 0 else "session"
     notes = [
-        _note(payload, 0, 2, "command", f"{command} {commands.name(command)}", at),
+        _note(payload, 0, 2, "command", f"{command} {_known(command)}", at),
         _note(payload, 2, 2, "checksum", verdict, at),
-        _note(payload, 4, 2, role, str(session), at),
+        _note(payload, 4, 2, *_session(packet, request), at),
         _note(payload, 6, 2, "reply number", str(reply), at),
     ]
-    notes += [
-        replace(note, offset=note.offset + at + PACKET_HEAD.size) for note in _data(packet, request)
-    ]
+    # Without a frame and with a wrong checksum these may be rows of people, with all they hold.
+    is_packet = said == right or at > 0
+    told = _data(packet, request) if is_packet else _hidden("data", packet)
+    notes += [replace(note, offset=note.offset + at + PACKET_HEAD.size) for note in told]
     return Annotated(at, commands.name(command), notes, packet)
+
+
+def _known(command: int) -> str:
+    name = commands.name(command)
+    return "unknown" if name == str(command) else name
+
+
+def _session(packet: Packet, request: Packet | None) -> tuple[str, str]:
+    """Give the name and the meaning of the field that has other uses too."""
+    command, session, reply, _ = packet
+    if command == Command.REG_EVENT and session != 0 and reply == 0:
+        return "event", f"{session} {events.name(session)}"
+    is_state = request is not None and request.command == Command.STATE_RRQ
+    if is_state and command == Reply.ACK_OK and session < len(fields.ACTIVITIES):
+        return "state", f"{session} {fields.ACTIVITIES[session]}"
+    return "session", str(session)
 
 
 def _data(packet: Packet, request: Packet | None) -> Sequence[Note]:
     if not packet.data:
         return ()
-    tell = _TELLERS.get(packet.command)
-    told = None if tell is None else tell(packet)
-    return _answer(packet, request) if told is None else told
+    tell = _TELLERS.get(packet.command, _asked)
+    told = tell(packet)
+    if told is None and request is not None:
+        told = _answer(packet, request.command)
+    return _plain(packet) if told is None else told
 
 
-def _answer(packet: Packet, request: Packet | None) -> Sequence[Note]:
+def _asked(packet: Packet) -> Sequence[Note] | None:
+    return _parts(packet.data, fields.asked(packet.command, packet.data))
+
+
+def _answer(packet: Packet, command: int) -> Sequence[Note] | None:
+    """Explain data by what it answers."""
     data = packet.data
-    command = None if request is None else request.command
+    if command in _SECRET_ANSWERS:
+        return _hidden("data", packet)
     if command == Command.GET_TIME and len(data) >= 4:
         return (_time(data),)
     if command == Command.OPTIONS_RRQ:
@@ -149,7 +189,17 @@ def _answer(packet: Packet, request: Packet | None) -> Sequence[Note]:
         sizes = tables.read_free_sizes(data)
         said = f"{sizes.users} users, {sizes.fingers} fingers, {sizes.records} records"
         return (_note(data, 0, len(data), "counters", said),)
-    return (_note(data, 0, len(data), "data", _text(data)),)
+    return _parts(data, fields.answered(command, packet.command, data))
+
+
+def _parts(data: bytes, parts: Sequence[fields.Part] | None) -> Sequence[Note] | None:
+    if parts is None:
+        return None
+    return [_note(data, at, size, name, said) for at, size, name, said in parts]
+
+
+def _plain(packet: Packet) -> Sequence[Note]:
+    return (_note(packet.data, 0, len(packet.data), "data", _text(packet.data)),)
 
 
 def _asked_table(packet: Packet) -> Sequence[Note] | None:
@@ -169,7 +219,7 @@ def _asked_part(packet: Packet) -> Sequence[Note] | None:
 def _prepared(packet: Packet) -> Sequence[Note] | None:
     data = packet.data
     if len(data) < tables.PREPARE.size:
-        return None
+        return _asked(packet)
     size, _ = tables.PREPARE.unpack_from(data)
     return (_note(data, 0, 4, "size", f"{size} bytes come"), _note(data, 4, 4, "word", "?"))
 
@@ -181,11 +231,15 @@ def _set_time(packet: Packet) -> Sequence[Note] | None:
 def _saved_user(packet: Packet) -> Sequence[Note] | None:
     if len(packet.data) in users.WIDTHS:
         return _user(packet.data)
-    return _secret("user")(packet)
+    return _hidden("user", packet)
 
 
 def _secret(name: str) -> "_Teller":
-    return lambda packet: (Note(0, _HIDDEN, name, f"{len(packet.data)} bytes"),)
+    return lambda packet: _hidden(name, packet)
+
+
+def _hidden(name: str, packet: Packet) -> Sequence[Note]:
+    return (Note(0, _HIDDEN, name, f"{len(packet.data)} bytes"),)
 
 
 def _user(row: bytes) -> Sequence[Note]:
@@ -212,7 +266,7 @@ def _option(data: bytes) -> Note:
 
 def _event(packet: Packet) -> Sequence[Note] | None:
     if packet.reply or not packet.session:
-        return None
+        return _asked(packet)
     meaning = "; ".join(_said(each) for each in events.read(packet.session, packet.data))
     return (_note(packet.data, 0, len(packet.data), "event", meaning),)
 
@@ -250,6 +304,11 @@ def _note(data: bytes, offset: int, size: int, name: str, meaning: str, base: in
     return Note(base + offset, part[:_SHOWN_BYTES].hex() + dots, name, meaning)
 
 
+#: Whatever answers them holds people or fingers.
+_SECRET_ANSWERS: Final = frozenset({
+    Command.DB_RRQ, Command.USERTEMP_RRQ, Command.READ_BUFFER, Command.GET_USERTEMP,
+})  # fmt: skip
+
 _Teller = Callable[[Packet], Sequence[Note] | None]
 #: What a packet's own command says of its data; None where the request decides.
 _TELLERS: Final[dict[int, _Teller]] = {
@@ -262,7 +321,7 @@ _TELLERS: Final[dict[int, _Teller]] = {
     Command.READ_BUFFER: _asked_part,
     Command.PREPARE_DATA: _prepared,
     Command.SET_TIME: _set_time,
-    Command.TMP_WRITE: _secret("template"),
+    Command.USERTEMP_WRQ: _secret("template"),
     Command.SAVE_USERTEMPS: _secret("users and templates"),
     # It may hold anything, passwords and fingers among it; rows are told one by one.
     Command.DATA: _secret("data"),

@@ -53,7 +53,7 @@ def read(command: int, data: bytes) -> memory.Change:
         return memory.Clear(command, data[0] if data else None)
     try:
         return _READERS[command](data)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, LookupError, ValueError) as error:
         raise ProtocolError(f"The data of command {command} makes no sense.") from error
 
 

@@ -66,6 +66,11 @@ def choose(rows: bytes, known: Known) -> Choice | None:
     return None if found is None else Choice(found)
 
 
+def is_believed(wall_time: datetime, now: datetime) -> bool:
+    """Say whether something may have happened at a wall time."""
+    return FIRST_WALL_TIME <= wall_time <= now + _AHEAD
+
+
 def _best(rows: bytes, known: Known, rest: int | None) -> LayoutName | None:
     """Give the best layout that leaves so many bytes, any number for None."""
     candidates = [
@@ -91,6 +96,14 @@ def _is_count(rows: bytes, layout: Layout, known: Known) -> bool:
     return len(rows) // layout.width == known.count
 
 
+def _is_counted(rows: bytes, layout: Layout, known: Known) -> bool:
+    """Say whether size / count is this layout's width, and the terminal's own one cannot be it."""
+    if known.stored is None:
+        return _is_count(rows, layout, known)
+    is_own_cut = _rest(rows, layouts.LAYOUTS[known.stored]) != 0
+    return is_own_cut and _is_count(rows, layout, known) and _rest(rows, layout) == 0
+
+
 def _share(rows: bytes, layout: Layout, known: Known) -> float | None:
     """Give the share of the rows that fit, None if the layout does not qualify."""
     fits = [_fit(row, layout, known.now) for row in _sample(rows, layout.width)]
@@ -107,10 +120,10 @@ def _share_of_few(rows: bytes, fits: list["_Fit"], layout: Layout, known: Known)
     """Judge a few rows: their layout is known, or given by the count; a date may be nonsense.
 
     A row has to name somebody then. Where a layout has no place for a name it needs a date, unless
-    it is the terminal's own layout.
+    it is the terminal's own layout. The count decides where the own layout leaves bytes over.
     """
     is_own = layout.name == known.stored
-    if not is_own and (known.stored is not None or not _is_count(rows, layout, known)):
+    if not is_own and not _is_counted(rows, layout, known):
         return None
     if layout.name in {"16", "8A", "8B"}:
         fitting = [fit.is_shaped and (is_own or fit.wall_time is not None) for fit in fits]
@@ -137,7 +150,7 @@ def _dated(fits: list[_Fit]) -> float:
 def _fit(row: bytes, layout: Layout, now: datetime) -> _Fit:
     fields = layout.fields(row)
     wall_time = moment.said(fields.packed[0]).wall_time()
-    if wall_time is not None and not FIRST_WALL_TIME <= wall_time <= now + _AHEAD:
+    if wall_time is not None and not is_believed(wall_time, now):
         wall_time = None
     state, method = fields.states[0], fields.verifies[0]
     texts = [*(fields.ids or ()), *(fields.temperatures or ())]

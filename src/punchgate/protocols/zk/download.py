@@ -3,8 +3,13 @@
 Answers for getting the bytes and for knowing whether all of them came. What they mean is read in
 `records.py`, `users.py` and `tables.py`. Memory grows with what arrives, never with what is
 announced, and a table is there once: a second time only while it is handed over.
+
+Datagrams get lost and overtake each other, and nothing in them says which of a part's they are: a
+row of two halves would be a punch that nobody made. Over UDP a part is therefore one datagram, and
+what only comes in many is believed when it came the same three times.
 """
 
+import zlib
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
@@ -20,8 +25,15 @@ from punchgate.wire.error import ProtocolError
 TABLE_LIMIT: Final = 64 * 1024 * 1024
 #: A part whose packets did not all come is asked for again, so many times in all.
 TRIES: Final = 3
+#: How many times in a row a table of many datagrams has to come the same: two may change places at
+#: the same place twice.
+ALIKE: Final = 3
+_READINGS: Final = 10
 #: How many times what was asked for may come before it is too much.
 _EXCESS: Final = 3
+
+#: What a question for a table is answered with when it has not to be asked for in parts.
+_PLAIN_ANSWERS: Final = frozenset({Command.DATA, Command.PREPARE_DATA, Reply.ACK_OK})
 
 #: How a table came: in parts, in one DATA packet, or by the plain command of old firmware.
 Way = Literal["parts", "whole", "plain"]
@@ -72,6 +84,13 @@ class Came:
     def __len__(self) -> int:
         return len(self._data)
 
+    @property
+    def is_agreed(self) -> bool:
+        """Say whether the head says what is behind it."""
+        head = tables.TABLE_HEAD.size
+        said = int.from_bytes(self._data[:head], "little")
+        return len(self) >= head and said == len(self) - head
+
     def add(self, data: bytes) -> None:
         """Put bytes behind those that came."""
         self._hold(len(self._data) + len(data))
@@ -81,9 +100,13 @@ class Came:
         """Forget everything behind the first so many bytes."""
         del self._data[size_bytes:]
 
-    def announce(self, size_bytes: int, way: Way) -> None:
-        """Note how much is to come."""
-        self.announced_bytes, self.way = size_bytes, way
+    def anew(self) -> "Came":
+        """Give another one, held the same way, that is empty."""
+        return Came(self._hold)
+
+    def take_over(self, other: "Came") -> None:
+        """Have what another one has."""
+        self._data = other._data  # noqa: SLF001 (of its own kind)
 
     def taken(self) -> Download:
         """Give it away."""
@@ -104,14 +127,14 @@ def read(
 ) -> Conversation[Download]:
     """Read a table, by PREPARE_BUFFER where the terminal knows it, and let go of it.
 
-    Shapes:  `part_bytes` is 65,472 on TCP and 16,384 on UDP. The result may be incomplete. Rows
-             that came the plain way are believed only if they fit a layout. A caller that keeps
-             `came` has what came of a table that broke off.
+    Shapes:  `part_bytes` is `CHUNK_TCP`, or `CHUNK_UDP` over a line that loses packets. The result
+             may be incomplete. Rows that came the plain way are believed only if they fit a layout.
+             A caller that keeps `came` has what came of a table that broke off.
     Errors:  Refused where neither way is known; ProtocolError for an answer without sense, after
              which the terminal is still to be told FREE_DATA; what `came` raises.
     """
     came = Came() if came is None else came
-    yield from _fill(came, table, part_bytes, limit_bytes)
+    yield from _fill(came, table, _Limits(limit_bytes, part_bytes))
     yield Ask(Command.FREE_DATA)
     return came.taken()
 
@@ -133,44 +156,89 @@ def read_template(uid: int, finger: int) -> Conversation[bytes]:
     return found.head + found.rows
 
 
-def _fill(came: Came, table: Table, part_bytes: int, limit_bytes: int) -> Conversation[None]:
-    answer = yield Ask(Command.PREPARE_BUFFER, tables.request(table), is_table=True)
+class _Limits(NamedTuple):
+    table_bytes: int
+    part_bytes: int
+
+    @property
+    def is_in_order(self) -> bool:
+        return self.part_bytes > tables.CHUNK_UDP
+
+
+def _fill(came: Came, table: Table, limits: _Limits) -> Conversation[None]:
+    ask = Ask(Command.PREPARE_BUFFER, tables.request(table), is_table=True)
+    answer = yield ask
     if answer.command == Reply.ACK_OK:
-        yield from _in_parts(came, answer, part_bytes, limit_bytes)
+        yield from _in_parts(came, answer, limits)
     elif answer.command in {Command.DATA, Command.PREPARE_DATA}:
-        yield from _at_once(came, answer, "whole", limit_bytes)
+        came.way = "whole"
+        yield from _at_once(came, ask, answer, limits)
     else:
-        yield from _plainly(came, table, answer.command, limit_bytes)
+        yield from _plainly(came, table, answer.command, limits)
 
 
-def _plainly(came: Came, table: Table, refusal: int, limit_bytes: int) -> Conversation[None]:
+def _plainly(came: Came, table: Table, refusal: int, limits: _Limits) -> Conversation[None]:
     # The first refusal says more: it was of the question that newer firmware knows.
     refused = Refused(Command.PREPARE_BUFFER, refusal)
     if table is Table.TEMPLATES:
         raise refused
-    answer = yield Ask(table, is_table=True)
-    if answer.command not in {Command.DATA, Command.PREPARE_DATA, Reply.ACK_OK}:
+    came.way = "plain"
+    ask = Ask(table, is_table=True)
+    answer = yield ask
+    if answer.command not in _PLAIN_ANSWERS:
         raise refused
-    yield from _at_once(came, answer, "plain", limit_bytes)
+    yield from _at_once(came, ask, answer, limits)
 
 
-def _at_once(came: Came, answer: Packet, way: Way, limit_bytes: int) -> Conversation[None]:
-    if answer.command != Command.PREPARE_DATA:
-        came.announce(len(answer.data), way)
-        came.add(answer.data)
+def _at_once(came: Came, ask: Ask, answer: Packet, limits: _Limits) -> Conversation[None]:
+    if not limits.is_in_order:
+        yield from _alike(came, ask, answer, limits.table_bytes)
         return
-    came.announce(_announced(answer), way)
-    size, _ = yield from _collect(came, answer, limit_bytes)
-    came.announce(size, way)
+    if answer.command == Command.PREPARE_DATA:
+        came.announced_bytes = _announced(answer)
+    found = yield from _taken(came, answer, limits.table_bytes)
+    came.announced_bytes = found.announced_bytes
 
 
-def _in_parts(came: Came, answer: Packet, part_bytes: int, limit_bytes: int) -> Conversation[None]:
+def _alike(came: Came, ask: Ask, answer: Packet, limit_bytes: int) -> Conversation[None]:
+    """Read a table of many datagrams until it came the same several times in a row.
+
+    Errors:  ProtocolError where it does not; nothing of it is there then.
+    """
+    before: _Collected | None = None
+    alike = 0
+    for _ in range(_READINGS):
+        # Of its own: what breaks off has gaps that nobody knows of.
+        again = came.anew()
+        found = yield from _taken(again, answer, limit_bytes)
+        alike = alike + 1 if found == before else 1
+        if alike == ALIKE or (found.packets == 1 and again.is_agreed):
+            came.take_over(again)
+            came.announced_bytes = found.announced_bytes
+            return
+        before = found
+        answer = yield ask
+        if answer.command not in _PLAIN_ANSWERS:
+            break
+    raise ProtocolError("Datagrams of a table get lost, or change places.")
+
+
+def _taken(came: Came, answer: Packet, limit_bytes: int) -> Conversation["_Collected"]:
+    """Take what an answer begins with: one packet, or all behind PREPARE_DATA."""
+    if answer.command == Command.PREPARE_DATA:
+        return (yield from _collect(came, answer, limit_bytes))
+    came.add(answer.data)
+    size = len(answer.data)
+    return _Collected(size, size, zlib.crc32(answer.data), packets=1)
+
+
+def _in_parts(came: Came, answer: Packet, limits: _Limits) -> Conversation[None]:
     if len(answer.data) < 5:
         raise ProtocolError("The size of a table is missing.")
     announced = int.from_bytes(answer.data[1:5], "little")
-    came.announce(announced, "parts")
-    while len(came) < min(announced, limit_bytes):
-        wanted = min(part_bytes, announced - len(came))
+    came.announced_bytes = announced
+    while len(came) < min(announced, limits.table_bytes):
+        wanted = min(limits.part_bytes, announced - len(came))
         size = yield from _part(came, wanted)
         if size < wanted:
             break
@@ -187,7 +255,7 @@ def _part(came: Came, wanted: int) -> Conversation[int]:
             size = came_bytes = len(answer.data)
             came.add(answer.data[:wanted])
         elif answer.command == Command.PREPARE_DATA:
-            size, came_bytes = yield from _collect(came, answer, wanted)
+            size, came_bytes, *_ = yield from _collect(came, answer, wanted)
         else:
             return 0
         if size > wanted:
@@ -203,6 +271,9 @@ class _Collected(NamedTuple):
     announced_bytes: int
     #: A datagram may come twice: then more came than was announced.
     came_bytes: int
+    #: Of what came, in the order in which it came.
+    checksum: int
+    packets: int
 
 
 def _collect(came: Came, prepare: Packet, limit_bytes: int) -> Conversation[_Collected]:
@@ -210,7 +281,8 @@ def _collect(came: Came, prepare: Packet, limit_bytes: int) -> Conversation[_Col
 
     PREPARE_DATA once more means that the request was sent again and all of it comes anew.
     """
-    size, begin, came_bytes = _announced(prepare), len(came), 0
+    size, begin = _announced(prepare), len(came)
+    came_bytes = checksum = count = 0
     while True:
         held = len(came) - begin
         left = max(min(size, limit_bytes) - held, 0)
@@ -218,14 +290,16 @@ def _collect(came: Came, prepare: Packet, limit_bytes: int) -> Conversation[_Col
         match packet.command:
             case Command.DATA:
                 came_bytes += len(packet.data)
+                count += 1
+                checksum = zlib.crc32(packet.data, checksum)
                 if came_bytes > _EXCESS * limit_bytes:
                     raise ProtocolError("More data came than was asked for.")
                 came.add(packet.data[: limit_bytes - held])
             case Command.PREPARE_DATA:
-                size, came_bytes = _announced(packet), 0
+                size, came_bytes, checksum, count = _announced(packet), 0, 0, 0
                 came.cut(begin)
             case Reply.ACK_OK:
-                return _Collected(size, came_bytes)
+                return _Collected(size, came_bytes, checksum, count)
             case code:
                 raise ProtocolError(f"{commands.name(code)} came in the middle of data.")
 

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from punchgate.protocols.zk import moment
+from punchgate.protocols.zk import moment, records
 from punchgate.protocols.zk.commands import LiveEvent
 from punchgate.protocols.zk.layouts import Row
 from punchgate.wire.event import Reading, Unreadable
@@ -63,6 +63,14 @@ class Other(NamedTuple):
 
 
 Seen = Reading | Unreadable | Enrolled | Verified | Score | Alarm | Other
+
+
+def name(event: int) -> str:
+    """Give the name of an event, or say that it has none."""
+    try:
+        return LiveEvent(event).name
+    except ValueError:
+        return "unknown"
 
 
 def read(event: int, data: bytes, *, users: Mapping[int, str] | None = None) -> Sequence[Seen]:
@@ -134,16 +142,17 @@ def _rows(
 def _row(row: bytes, form: struct.Struct, users: Mapping[int, str]) -> Reading | Unreadable:
     who, verify, state, six = form.unpack_from(row)
     flags: tuple[str, ...] = ()
+    code: str | None
     if form is _TEXT:
-        code = who.partition(b"\0")[0].decode("utf-8", "replace")
+        code = records.user_code(who)
     elif form is _CODE:
         code = str(who)
     else:
         code = users.get(who, "")
         if not code:
             code, flags = f"uid:{who}", ("no_user",)
-    if not code or not code.isprintable():
-        return Unreadable(row, "bad_user_id", "Its user code cannot be printed.")
+    if not code:
+        return Unreadable(row, "bad_user_id", records.BAD_CODE)
     said = moment.said_in_six(six)
     wall_time = said.wall_time()
     if wall_time is None:

@@ -31,6 +31,8 @@ _CLOCKS: Final = tuple(f"{minute:02}:{second:02}" for minute in range(60) for se
 _NOTHING_MEASURED: Final = b"\xff255\0\0\0\0\0"
 _DEGREES: Final = re.compile(rb"\d{1,3}(\.\d{1,3})?")
 
+BAD_CODE: Final = "Its user code cannot be read."
+
 Item = Reading | Unreadable
 
 
@@ -124,7 +126,7 @@ class Reader:
     def _checked(self, reading: Reading, code: str | None, uid: int, packed: int) -> Item:
         """Look again at a row of a slice in which some row lacks a person or a time."""
         if code is None:
-            return Unreadable(reading.raw, "bad_user_id", "Its user code cannot be printed.")
+            return Unreadable(reading.raw, "bad_user_id", BAD_CODE)
         if not reading.user_code:
             reading = self._by_uid(reading, uid)
         if reading.wall_time:
@@ -202,7 +204,18 @@ class _Codes(dict[bytes | int, str | None]):
 def _code(field: bytes | int) -> str | None:
     if isinstance(field, int):
         return str(field)
-    text = field.partition(b"\0")[0].decode("utf-8", "replace")
+    return user_code(field)
+
+
+def user_code(field: bytes) -> str | None:
+    """Give the user code in a text field, None for one that cannot be.
+
+    Bytes that are no UTF-8 are not replaced: two people would have one code.
+    """
+    try:
+        text = field.partition(b"\0")[0].decode()
+    except UnicodeDecodeError:
+        return None
     return text if text.isprintable() else None
 
 

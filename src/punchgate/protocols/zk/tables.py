@@ -28,7 +28,8 @@ PREPARE: Final = struct.Struct("<II")
 
 #: Longest part of a table that may be asked for.
 CHUNK_TCP: Final = 0xFFC0
-CHUNK_UDP: Final = 16 * 1024
+#: Over UDP 16 KiB may be; a part of one datagram has no order that could be wrong.
+CHUNK_UDP: Final = 1_024
 
 
 class Table(IntEnum):

@@ -96,7 +96,7 @@ def read(row: bytes, *, encoding: str = "utf-8") -> User:
     places = _places(row)
     raw_name = _text(row[places.name])
     said = row[places.user_id]
-    user_id = _text(said).decode("ascii", "replace") if len(said) > 4 else str(_number(said))
+    user_id = _text(said).decode("utf-8", "replace") if len(said) > 4 else str(_number(said))
     return User(
         uid=_number(row[0:2]),
         user_id=user_id,
@@ -130,12 +130,13 @@ def width_of(rows: bytes, *, count: int = 0) -> int:
 
 
 def codes(people: Iterator[User] | Collection[User]) -> dict[int, str]:
-    """Give the user code of each row number; finger slots and unprintable codes are left out."""
-    return {
-        each.uid: each.user_id
-        for each in people
-        if each.is_person and each.user_id and each.user_id.isprintable()
-    }
+    """Give the user code of each row number; finger slots and unreadable codes are left out."""
+    return {each.uid: each.user_id for each in people if each.is_person and _is_code(each.user_id)}
+
+
+def _is_code(user_id: str) -> bool:
+    # With other bytes than UTF-8 in it, somebody else's may read the same.
+    return user_id != "" and user_id.isprintable() and "\ufffd" not in user_id
 
 
 def lowest_free_uid(taken: Collection[int]) -> int:
@@ -165,6 +166,9 @@ def new(uid: int, user_id: str, *, width: int = 72, pin_width: int = 24) -> byte
         return USER_72.pack(uid, 0, b"", b"", 0, 1, 0, 1, 0, 0, user_id.encode())
     if width != USER_28.size or not user_id.isdigit() or int(user_id) > CARD_MAX:
         raise ValueError("This terminal takes user codes that are numbers.")
+    if user_id != str(int(user_id)):
+        # It would come back as the number, which is somebody else's code.
+        raise ValueError("This terminal takes user codes without leading zeros.")
     return USER_28.pack(uid, 0, b"", b"", 0, 1, 0, int(user_id))
 
 
