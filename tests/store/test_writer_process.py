@@ -10,15 +10,17 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 from sqlalchemy import Connection, text
 
-from punchgate.store import parcel, schema
+from punchgate.store import database, parcel, schema
 from punchgate.store.error import StoreBusy, StoreUnavailable, StoreUnsafe
 from punchgate.store.fact import Fact, Outcome
+from punchgate.store.opening import open_store
 from punchgate.store.parcel import Answer, Orders, Parcel
 from punchgate.store.writer import ITEMS_BOUND
 from punchgate.store.writer_child import Channel, answer, serve
@@ -84,6 +86,46 @@ async def test_work_that_waits_for_punches_is_done_when_their_process_dies(apart
     with pytest.raises(StoreUnavailable):
         await punch
     assert await work == 7
+
+
+@asynccontextmanager
+async def _impatient(url: str) -> AsyncIterator[ProcessWriter]:
+    """Give a writer for which a tenth of a second is too long."""
+    where = database.address(url)
+    async with open_store(where, is_serving=False, now=stages.NOW) as store:
+        writer = ProcessWriter(where, store.writer, commit_s=0.1)
+        await writer.open()
+        yield writer
+        # Closes the other one too, which takes no harm from being closed again.
+        await writer.close()
+
+
+async def test_a_process_that_does_not_answer_is_replaced_and_nobody_waits_for_it(
+    database_url: str,
+) -> None:
+    async with _impatient(database_url) as writer:
+        pid = writer.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+
+        with pytest.raises(StoreUnavailable):
+            await writer.record([fact()])
+
+        await _is_replaced(writer, pid)
+        assert not Path(f"/proc/{pid}").exists()
+
+
+async def test_punches_do_not_wait_for_work_that_does_not_end(sqlite_url: str) -> None:
+    may_go_on = threading.Event()
+    async with _impatient(sqlite_url) as writer:
+        work = asyncio.ensure_future(writer.run(lambda _: may_go_on.wait(30)))
+        await until(lambda: writer.waiting == 1)
+
+        with pytest.raises(StoreUnavailable):
+            await writer.record([fact()])
+
+        may_go_on.set()
+        assert await work
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

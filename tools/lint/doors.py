@@ -33,6 +33,7 @@ OTHER_STORE_FILES: Final = {
     "schema.py": "the tables",
     "sqlite_file.py": "opens the file; no transaction yet",
     "writer.py": "makes transactions instead of taking them",
+    "writer_channel.py": "speaks of processes, not of rows",
     "writer_child.py": "makes transactions instead of taking them",
     "writer_postgres.py": "makes transactions instead of taking them",
     "writer_process.py": "makes transactions instead of taking them",

@@ -8,13 +8,12 @@ arrived as one group, and its answer is what the callers are told.
 On SQLite there is one writer of a file at a time, so the two take turns: work waits until every
 punch that went over is answered, and punches that arrive meanwhile wait for the work. After each
 piece of work the punches go first. On PostgreSQL nobody waits for anybody.
+
+Nobody waits for ever either: a process that has not answered for half a minute is ended and
+replaced, and whoever waited is told that nothing is known of his punch.
 """
 
 import asyncio
-import os
-import socket
-import sys
-from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -22,14 +21,12 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from sqlalchemy import Connection
 
 from punchgate import telemetry
-from punchgate.store import failure, parcel
-from punchgate.store.committer_sqlite import CHECKPOINT_PAGES
+from punchgate.store import failure, parcel, writer_channel
 from punchgate.store.database import Address
-from punchgate.store.error import StoreUnavailable, StoreUnsafe
+from punchgate.store.error import StoreUnavailable
 from punchgate.store.fact import Fact, Held, Outcome, refused
-from punchgate.store.parcel import Answer, Orders, Parcel
+from punchgate.store.parcel import Answer, Parcel
 from punchgate.store.writer import (
-    GROUP_ROWS,
     Group,
     Job,
     Writer,
@@ -38,15 +35,14 @@ from punchgate.store.writer import (
     gather,
     take_group,
 )
+from punchgate.store.writer_channel import Channel
 
 T = TypeVar("T")
 
-#: How long the process may take to open the database, and to end.
-START_S: Final = 30.0
-STOP_S: Final = 35.0
+#: How long a commit may take: beyond it the disk or the database does not answer.
+COMMIT_S: Final = 30.0
 #: How long until another try, when a process could not be started.
 RETRY_S: Final = 1.0
-_PROGRAM: Final = (sys.executable, "-P", "-m", "punchgate.store.writer_child")
 _GONE: Final = "The writing process is not there; another is being started."
 
 
@@ -56,75 +52,36 @@ class _Sent(NamedTuple):
     group: Group
     #: Facts that could not be sent, by their places; they went as quarantine rows.
     unfit: frozenset[int]
-
-
-class _Channel(asyncio.Protocol):
-    """The socket to one writing process."""
-
-    def __init__(
-        self,
-        process: Process,
-        *,
-        told: Callable[[Answer], None],
-        lost: Callable[["_Channel"], None],
-    ) -> None:
-        self.process = process
-        self.transport: asyncio.Transport | None = None
-        #: Its first answer: the database is open, or why it is not.
-        self.opened: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._told = told
-        self._lost = lost
-        self._frames = parcel.Frames()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        for message in self._frames.feed(data):
-            one = parcel.ANSWERS.decode(message)
-            if self.opened.done():
-                self._told(one)
-            else:
-                self.opened.set_result(one)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        if not self.opened.done():
-            self.opened.set_exception(StoreUnavailable(_GONE))
-        self._lost(self)
-
-    def send(self, framed: bytes) -> None:
-        """Send a frame; whatever happens to it is heard of as an answer, or as a loss."""
-        assert self.transport is not None  # noqa: S101 (it is made before anybody has the channel)
-        self.transport.write(framed)
-
-    async def end(self) -> None:
-        """Let the process finish what it has, and wait until it is gone."""
-        if self.transport is not None:
-            self.transport.close()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+    #: When, by the clock of the loop.
+    at: float
 
 
 class ProcessWriter:
     """A process that commits punches, and a writer for the rest; see `writer.Writer`."""
 
-    def __init__(self, where: Address, beside: Writer, *, keep: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        where: Address,
+        beside: Writer,
+        *,
+        keep: Sequence[int] = (),
+        commit_s: float = COMMIT_S,
+    ) -> None:
         """Nothing is started before `open`; a process inherits the files of `keep`."""
         self._where = where
         self._beside = beside
         self._keep = keep
+        self._commit_s = commit_s
         self._takes_turns = where.dialect == "sqlite"
         self._loop = asyncio.get_running_loop()
-        self._channel: _Channel | None = None
+        self._channel: Channel | None = None
         self._inbox: deque[Job] = deque()
         self._sent: deque[_Sent] = deque()
         self._work: deque[Job] = deque()
         self._turn: asyncio.Task[None] | None = None
+        self._turn_at = 0.0
+        #: Runs while something waits, once for all.
+        self._watch: asyncio.TimerHandle | None = None
         #: Processes that are being started, and waited for.
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = 0
@@ -197,6 +154,8 @@ class ProcessWriter:
     def _pass_on(self) -> None:
         if self._turn is None and not self._work:
             self._send()
+        else:
+            self._begin_watch()
 
     def _send(self) -> None:
         """Send what has arrived; there is a process, or there is nothing to send."""
@@ -210,12 +169,13 @@ class ProcessWriter:
         except Exception as error:  # noqa: BLE001 (whatever it is, its callers must hear of it)
             self._settle(group.jobs, error)
             return
-        self._sent.append(_Sent(group, unfit))
+        self._sent.append(_Sent(group, unfit, self._loop.time()))
         self._channel.send(framed)
+        self._begin_watch()
 
     def _told(self, one: Answer) -> None:
         """Hear what became of the oldest parcel."""
-        group, unfit = self._sent.popleft()
+        group, unfit, _ = self._sent.popleft()
         if one.commit is not None:
             if one.failure is not None:
                 failure.say(one.failure)
@@ -237,6 +197,7 @@ class ProcessWriter:
 
     def _next_turn(self) -> None:
         if self._work and not self._sent and self._turn is None:
+            self._turn_at = self._loop.time()
             self._turn = self._loop.create_task(self._take_turn(self._work.popleft()))
 
     async def _take_turn(self, job: Job) -> None:
@@ -251,41 +212,42 @@ class ProcessWriter:
         self._send()
         self._next_turn()
 
+    # What takes too long.
+
+    def _begin_watch(self) -> None:
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._commit_s, self._look)
+
+    def _look(self) -> None:
+        """See to it that nobody waits for longer than a commit may take."""
+        self._watch = None
+        if not self._sent and not self._inbox:
+            return
+        since = self._sent[0].at if self._sent else self._turn_at
+        left_s = since + self._commit_s - self._loop.time()
+        if left_s > 0:
+            self._watch = self._loop.call_later(left_s, self._look)
+        elif self._sent:
+            self._end_stuck()
+        else:
+            # The work that they wait for is not ours to end.
+            jobs = list(self._inbox)
+            self._inbox.clear()
+            telemetry.say("writer.held_up", "error", count=len(jobs))
+            self._settle(jobs, StoreUnavailable("Other work has had the database for too long."))
+
+    def _end_stuck(self) -> None:
+        """End a process that does not answer; what it still commits, nobody acknowledges."""
+        assert self._channel is not None  # noqa: S101 (its loss empties what was sent)
+        telemetry.say("writer.stuck", "error", count=len(self._sent))
+        self._channel.kill()
+
     # The process.
 
-    async def _start(self) -> _Channel:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *_PROGRAM,
-                stdin=theirs.fileno(),
-                pass_fds=tuple(self._keep),
-                # Our modules are found where we found them, whatever lies in the working directory.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-        _, channel = await self._loop.create_connection(
-            lambda: _Channel(process, told=self._told, lost=self._lost), sock=ours
-        )
-        channel.send(parcel.frame(_orders(self._where)))
-        try:
-            async with asyncio.timeout(START_S):
-                opened = await channel.opened
-        except TimeoutError:
-            await channel.end()
-            raise StoreUnavailable("The writing process did not come up.") from None
-        except BaseException:
-            await channel.end()
-            raise
-        if opened.fault is not None:
-            await channel.end()
-            raise StoreUnsafe(opened.fault)
-        if opened.failure is not None:
-            await channel.end()
-            failure.say(opened.failure)
-            raise StoreUnavailable("The writing process cannot open the database.")
-        return channel
+    async def _start(self) -> Channel:
+        return await writer_channel.start(self._where, self._keep, told=self._told, lost=self._lost)
 
-    def _lost(self, channel: _Channel) -> None:
+    def _lost(self, channel: Channel) -> None:
         """Tell everyone who waited for a process that it is gone; then have another."""
         if channel is not self._channel:
             return
@@ -317,11 +279,6 @@ class ProcessWriter:
             self._loop.call_later(RETRY_S, self._start_again)
         else:
             telemetry.say("writer.started")
-
-
-def _orders(where: Address) -> Orders:
-    place = str(where.path) if where.dialect == "sqlite" else where.url
-    return Orders(where.dialect, place, CHECKPOINT_PAGES, GROUP_ROWS)
 
 
 def _pack(group: Group) -> tuple[bytes, frozenset[int]]:
