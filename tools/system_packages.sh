@@ -24,6 +24,8 @@ need() { # need PACKAGE NAME...: one of the programs or files must be there
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 need postgresql "/usr/lib/postgresql/*/bin/initdb" initdb
 need nginx nginx
+# For promtool, which checks the alert rules; its server is never started.
+need prometheus promtool
 need gcc gcc
 need libc6-dev /usr/include/stdio.h
 # Two clients of port 4370 that the tests run are Node programs; npm fetches them.

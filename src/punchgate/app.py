@@ -155,7 +155,7 @@ async def serve(
         health = Health(
             probe=partial(_probe, context),
             troubles=partial(_troubles, settings, supervisor, stop),
-            gauges=partial(gauges.measure, context, now),
+            gauges=partial(_measure, context, settings),
         )
         every_mount, device_mounts = _mounts(edge, settings, calls, health)
         running = Running(
@@ -345,13 +345,21 @@ def _troubles(settings: Settings, supervisor: Supervisor, stop: asyncio.Event) -
     found = [f"the worker {name} keeps failing" for name in sorted(supervisor.failing)]
     if stop.is_set():
         found.append("stopping")
-    where = database.address(settings.database_url)
-    directory = where.path.parent if where.dialect == "sqlite" else Path()
-    free = shutil.disk_usage(directory).free
-    telemetry.FREE_BYTES.set(free)
+    free = _free_bytes(settings)
     if free < settings.disk_floor_bytes:
         found.append(f"only {free} bytes are free on the disk")
     return found
+
+
+async def _measure(context: Context, settings: Settings) -> None:
+    telemetry.FREE_BYTES.set(_free_bytes(settings))
+    await gauges.measure(context, now)
+
+
+def _free_bytes(settings: Settings) -> int:
+    where = database.address(settings.database_url)
+    directory = where.path.parent if where.dialect == "sqlite" else Path()
+    return shutil.disk_usage(directory).free
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -185,6 +185,11 @@ FREE_BYTES: Final = Gauge(
     "punchgate_storage_free_bytes", "Room left where the data is.", registry=REGISTRY
 )
 BUILD: Final = Gauge("punchgate_build_info", "What is running.", ["version"], registry=REGISTRY)
+# Told as 0 from the start: who first sees a count at 1 cannot know that it grew, and the first one
+# would raise no alarm.
+SHED.labels("busy")
+for _protocol in ("zk", "zk_facade"):
+    CODEC_ERRORS.labels(_protocol)
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -195,7 +195,7 @@ def set_device(  # noqa: PLR0913 (one parameter for each option)
     engine: EngineName = None,
     valid_until: ValidUntil = None,
     suspended: Annotated[
-        bool | None, typer.Option("--suspended/--active", help="Whether its punches are refused.")
+        bool | None, typer.Option("--suspended/--active", help="Whether its uploads are refused.")
     ] = None,
     direction_policy: Policy = None,
     directions: Codes = None,
