@@ -1,15 +1,17 @@
-"""What every suite may ask for: a database, on SQLite and on a private PostgreSQL.
+"""What every suite may ask for: a database, on SQLite and on a private PostgreSQL, and the log.
 
 A fixture starts real programs and stops them; it patches nothing. What belongs to one suite stands
 in that suite's own conftest.
 """
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from punchgate import telemetry
 from tests import installed, postgres
 
 # Never a timed assertion: a slow machine is not a failed property. The blob repeats a failure
@@ -44,3 +46,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """Give the address of an empty database; a test that takes it runs once on each."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Give what this process writes into its log; whoever reads it may have to flush the sink."""
+    before = telemetry.SINK.stream, telemetry.SINK.level
+    stream = io.StringIO()
+    telemetry.configure("info", stream)
+    yield stream
+    telemetry.SINK.flush()
+    telemetry.SINK.stream, telemetry.SINK.level = before

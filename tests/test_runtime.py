@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import pytest
 
-from punchgate import telemetry
 from punchgate.runtime import Supervisor, Worker, every, paced
 from punchgate.store.error import StoreUnavailable
 
@@ -96,22 +95,16 @@ async def test_who_rests_after_a_failure_is_named_and_who_recovered_is_not() -> 
     ],
 )
 async def test_a_failure_is_one_line_that_says_why(
-    error: Exception, field: str, words: str
+    log: io.StringIO, error: Exception, field: str, words: str
 ) -> None:
-    before = telemetry.SINK.stream, telemetry.SINK.level
-    stream = io.StringIO()
-    telemetry.configure("info", stream)
 
     async def fail() -> None:
         raise error
 
     supervisor = Supervisor([Worker("bad", fail)], first_backoff_s=3600)
-    try:
-        async with _running(supervisor):
-            await _until(lambda: "bad" in supervisor.failing)
-    finally:
-        telemetry.SINK.stream, telemetry.SINK.level = before
-    (line,) = map(json.loads, stream.getvalue().splitlines())
+    async with _running(supervisor):
+        await _until(lambda: "bad" in supervisor.failing)
+    (line,) = map(json.loads, log.getvalue().splitlines())
     assert (line["event"], line["worker"]) == ("worker.failed", "bad")
     assert words in line[field]
 

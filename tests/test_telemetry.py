@@ -52,16 +52,6 @@ NAMES = {
 TELLING = ("serial", "code", "name", "key", "address", "url", "token", "secret", "path", "query")
 
 
-@pytest.fixture(name="lines")
-def _lines() -> Iterator[io.StringIO]:
-    before = telemetry.SINK.stream, telemetry.SINK.level
-    stream = io.StringIO()
-    telemetry.configure("info", stream)
-    yield stream
-    telemetry.SINK.flush()
-    telemetry.SINK.stream, telemetry.SINK.level = before
-
-
 def _said(stream: io.StringIO) -> list[dict[str, Any]]:
     telemetry.SINK.flush()
     return [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -80,10 +70,10 @@ def _grew(before: dict[Any, float], name: str, **labels: str) -> float:
     return _values()[key] - before.get(key, 0)
 
 
-def test_a_line_has_its_event_its_level_its_time_and_its_fields(lines: io.StringIO) -> None:
+def test_a_line_has_its_event_its_level_its_time_and_its_fields(log: io.StringIO) -> None:
     telemetry.say("thing.happened", "warning", count=3, reason="it was time: ü")
 
-    (line,) = _said(lines)
+    (line,) = _said(log)
     assert line["at"].endswith("Z")
     assert len(line.pop("at")) == len("2026-06-21T12:00:00.000Z")
     assert line == {
@@ -95,18 +85,18 @@ def test_a_line_has_its_event_its_level_its_time_and_its_fields(lines: io.String
 
 
 @pytest.mark.parametrize("field", ["serial", "user_code", "name", "key", "address", "token", "url"])
-def test_a_field_that_is_not_on_the_list_is_refused(lines: io.StringIO, field: str) -> None:
+def test_a_field_that_is_not_on_the_list_is_refused(log: io.StringIO, field: str) -> None:
     with pytest.raises(ValueError, match=f"{field}: not a field"):
         telemetry.say("thing.happened", "info", **{field: "x"})
 
-    assert _said(lines) == []
+    assert _said(log) == []
 
 
-def test_the_refusal_holds_below_the_level_that_is_written_too(lines: io.StringIO) -> None:
+def test_the_refusal_holds_below_the_level_that_is_written_too(log: io.StringIO) -> None:
     with pytest.raises(ValueError, match="serial"):
         telemetry.say("thing.happened", "debug", serial="SN1")
 
-    assert _said(lines) == []
+    assert _said(log) == []
 
 
 def test_no_field_on_the_list_can_betray_anybody() -> None:
@@ -124,13 +114,13 @@ def test_no_field_on_the_list_can_betray_anybody() -> None:
     ],
 )
 def test_lines_below_the_level_are_not_written(
-    lines: io.StringIO, level: Any, heard: list[str]
+    log: io.StringIO, level: Any, heard: list[str]
 ) -> None:
-    telemetry.configure(level, lines)
+    telemetry.configure(level, log)
     for said in ("debug", "info", "warning", "error"):
         telemetry.say("thing.happened", said)
 
-    assert [line["level"] for line in _said(lines)] == heard
+    assert [line["level"] for line in _said(log)] == heard
 
 
 def test_nothing_said_before_there_is_a_stream_is_written_afterwards() -> None:
@@ -177,13 +167,13 @@ def test_lines_that_cannot_be_written_are_lost_and_counted_and_stop_nobody() -> 
     assert (json.loads(second)["event"], json.loads(second)["count"]) == ("log.lost", 257)
 
 
-def test_what_is_more_than_news_is_written_at_once(lines: io.StringIO) -> None:
+def test_what_is_more_than_news_is_written_at_once(log: io.StringIO) -> None:
     telemetry.say("thing.happened")
-    assert lines.getvalue() == ""
+    assert log.getvalue() == ""
 
     telemetry.say("thing.failed", "error")
 
-    assert len(lines.getvalue().splitlines()) == 2
+    assert len(log.getvalue().splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -196,13 +186,13 @@ def test_what_is_more_than_news_is_written_at_once(lines: io.StringIO) -> None:
     ],
 )
 def test_an_upload_is_one_line_and_counted_by_outcome(
-    lines: io.StringIO, outcomes: list[str], counts: dict[str, int]
+    log: io.StringIO, outcomes: list[str], counts: dict[str, int]
 ) -> None:
     before = _values()
 
     telemetry.punches("tcp", outcomes, account=7, seconds=0.01234)
 
-    (line,) = _said(lines)
+    (line,) = _said(log)
     del line["at"]
     assert line == {
         "event": "punch.recorded",
@@ -219,18 +209,18 @@ def test_an_upload_is_one_line_and_counted_by_outcome(
     assert _grew(before, "punchgate_acknowledge_seconds_count", transport="tcp") == 1
 
 
-def test_an_uploads_line_is_not_written_below_its_level_but_counted(lines: io.StringIO) -> None:
-    telemetry.configure("warning", lines)
+def test_an_uploads_line_is_not_written_below_its_level_but_counted(log: io.StringIO) -> None:
+    telemetry.configure("warning", log)
     before = _values()
 
     telemetry.punches("mqtt", ["recorded"], account=1, seconds=0.001)
 
-    assert _said(lines) == []
+    assert _said(log) == []
     labels = {"outcome": "recorded", "transport": "mqtt"}
     assert _grew(before, "punchgate_punches_total", **labels) == 1
 
 
-def test_requests_and_commits_are_counted(lines: io.StringIO) -> None:
+def test_requests_and_commits_are_counted(log: io.StringIO) -> None:
     before = _values()
 
     telemetry.requested("ingest_v1", 503, 0.2)
@@ -242,16 +232,16 @@ def test_requests_and_commits_are_counted(lines: io.StringIO) -> None:
     assert _grew(before, "punchgate_commit_rows_sum") == 37
     assert _grew(before, "punchgate_commit_rows_bucket", le="25.0") == 0
     assert _grew(before, "punchgate_commit_rows_bucket", le="50.0") == 1
-    assert _said(lines) == []
+    assert _said(log) == []
 
 
-def test_an_unforeseen_error_is_one_line_with_its_trace(lines: io.StringIO) -> None:
+def test_an_unforeseen_error_is_one_line_with_its_trace(log: io.StringIO) -> None:
     try:
         raise RuntimeError("something odd")  # noqa: TRY301 (a trace needs a place)
     except RuntimeError as error:
         telemetry.failed("report_v1", "req-1", error)
 
-    (line,) = _said(lines)
+    (line,) = _said(log)
     assert (line["event"], line["level"], line["contract"]) == (
         *("request.failed", "error", "report_v1"),
     )

@@ -20,6 +20,7 @@ import pytest
 from punchgate import __version__
 from punchgate.cli import listening
 from punchgate.domain.error import PunchgateError
+from tests import ports
 from tests.cli.line import Line
 
 _ROOT = Path(__file__).parents[2]
@@ -226,8 +227,7 @@ def test_serving_says_where_answers_and_stops_in_order(line: Line) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 (nothing is bound)
 def test_two_listeners_of_ours_that_want_one_port_are_both_named(host: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.free_port()
     wanted = {"--http": f"127.0.0.1:{port}", "--devices": f"{host}:{port}", "--zk-facade": ""}
     said = f"Two listeners want one port: --http 127.0.0.1:{port}, --devices {host}:{port}."
     with pytest.raises(PunchgateError, match=re.escape(said)), listening.telling(wanted):

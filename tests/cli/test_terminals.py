@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ports
 from tests.cli.line import Line
 from tests.simulators import virtual
 
@@ -137,8 +138,7 @@ def test_a_removed_terminal_can_be_registered_again(bare_line: Line) -> None:
 @contextmanager
 def _left_disabled(line: Line) -> Iterator[int]:
     """Register a terminal that does not answer, as a killed process leaves it; give its port."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = int(taken.getsockname()[1])
+    port = ports.free_port()
     assert line.run(*_ADD, "--host", "127.0.0.1", "--port", str(port)).code == 0
     with closing(sqlite3.connect(line.data / "punchgate.db")) as database, database:
         database.execute("UPDATE terminal SET disabled_at = 1")
@@ -194,15 +194,10 @@ def test_a_terminal_that_does_not_answer_leaves_no_file_and_touches_none(
 ) -> None:
     kept = tmp_path / "kept.zk"
     kept.write_text("of yesterday")
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf,
-        socket.create_server(("127.0.0.1", 0)) as taken,
-    ):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
-        port = str(taken.getsockname()[1])
-        taken.close()
         where = ("--host", "127.0.0.1", "--timeout", "1")
-        bare_line.run(*_ADD, *where, "--port", port)
+        bare_line.run(*_ADD, *where, "--port", str(ports.free_port()))
         bare_line.run("device", "add", "SN2", *where, "--port", str(deaf.getsockname()[1]), "--udp")
         for name, out in (("principal", tmp_path / "new.zk"), ("sn2", kept)):
             assert bare_line.run("capture", "zk", name, "--out", str(out)).code == 1

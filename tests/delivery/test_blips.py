@@ -4,26 +4,13 @@ Real: the store, the lanes, the sender, the receiver. The fault is a table that 
 """
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from sqlalchemy import text
 
-from punchgate import telemetry
 from tests import receiver
 from tests.delivery import replaying
 from tests.delivery.stage import Stage, event, open_stage
-
-
-@pytest.fixture(name="log")
-def _log() -> Iterator[io.StringIO]:
-    before = telemetry.SINK.stream, telemetry.SINK.level
-    stream = io.StringIO()
-    telemetry.configure("info", stream)
-    yield stream
-    telemetry.SINK.flush()
-    telemetry.SINK.stream, telemetry.SINK.level = before
 
 
 async def _is_missed(stage: Stage, log: io.StringIO) -> None:

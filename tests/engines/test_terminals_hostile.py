@@ -202,12 +202,12 @@ def test_events_wait_within_a_bound_of_bytes_and_are_counted_beyond_it() -> None
     assert len(waiting) == 4_096
 
 
-def test_that_events_are_dropped_is_said_once_for_each_session(lines: io.StringIO) -> None:
+def test_that_events_are_dropped_is_said_once_for_each_session(log: io.StringIO) -> None:
     waiting = Events(Terminal(MAIN, stages.ID, "127.0.0.1"))
     for _ in range(5_000):
         waiting.add(Packet(Command.REG_EVENT, 1, 0))
     telemetry.SINK.flush()
-    assert lines.getvalue().count("terminal.events_dropped") == 1
+    assert log.getvalue().count("terminal.events_dropped") == 1
 
 
 async def _set(stage: Stage, changes: Changes) -> None:

@@ -307,7 +307,7 @@ async def test_when_a_turn_is_over_nothing_of_it_is_left_running(tmp_path: Path)
         assert asyncio.all_tasks() == before
 
 
-async def test_what_ends_the_keeping_of_a_lease_is_told(tmp_path: Path, lines: io.StringIO) -> None:
+async def test_what_ends_the_keeping_of_a_lease_is_told(tmp_path: Path, log: io.StringIO) -> None:
     async with virtual.playing() as playing, stages.open(tmp_path, playing) as stage:
         failed = asyncio.Event()
 
@@ -320,7 +320,7 @@ async def test_what_ends_the_keeping_of_a_lease_is_told(tmp_path: Path, lines: i
         async with desk.turn((MAIN, stages.ID), is_urgent=True):
             await failed.wait()
         telemetry.SINK.flush()
-        assert "the pause went wrong" in lines.getvalue()
+        assert "the pause went wrong" in log.getvalue()
 
 
 @pytest.mark.slow

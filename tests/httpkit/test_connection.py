@@ -5,8 +5,11 @@ of his own, as a blocking client does.
 """
 
 import asyncio
+import gc
 import json
 import socket
+import struct
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -221,6 +224,23 @@ async def test_who_asks_for_another_protocol_is_answered_in_this_one(
             assert (answer, headers["punch-status"], content) == (200, status, OK)
 
 
+@pytest.mark.parametrize("last", ["HTTP/1.0", "Connection: Upgrade, close"])
+@pytest.mark.parametrize("length", [0, len(BODY)])
+async def test_who_asks_for_another_protocol_with_his_last_request_is_answered(
+    listening: Listening, last: str, length: int
+) -> None:
+    head = listening.head("Connection: Upgrade", "Upgrade: h2c", f"Content-Length: {length}")
+    if last == "HTTP/1.0":
+        head = head.replace(b"HTTP/1.1", b"HTTP/1.0")
+    else:
+        head = head.replace(b"Connection: Upgrade", last.encode())
+    async with listening.connect() as (reader, writer), asyncio.timeout(LIMIT_S):
+        writer.write(head + BODY[:length])
+        status, headers, _ = await read_answer(reader)
+        assert (status, headers["connection"]) == (200 if length else 400, "close")
+        assert await is_closed(reader)
+
+
 async def test_many_who_ask_for_another_protocol_at_once_are_answered_in_order(
     listening: Listening,
 ) -> None:
@@ -246,7 +266,8 @@ async def test_what_is_no_http_leaves_no_line_in_the_log(
 async def test_who_never_says_all_of_a_request_is_not_waited_for(
     listening: Listening, monkeypatch: pytest.MonkeyPatch, begun: bytes, answered: int
 ) -> None:
-    monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.2)
+    # Whoever waits for his answer first needs time for that.
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.2 + 2 * answered)
     async with (
         server.listen(listening.app, server.Address("127.0.0.1", 0)) as address,
         replace(listening, address=address).connect() as (reader, writer),
@@ -256,3 +277,30 @@ async def test_who_never_says_all_of_a_request_is_not_waited_for(
         for _ in range(answered):
             assert (await read_answer(reader))[0] == 200
         assert await is_closed(reader)
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+async def test_of_who_breaks_off_nothing_is_left(listening: Listening, answered: int) -> None:
+    others = connections()
+    with socket.create_connection((listening.address.host, listening.address.port)) as plain:
+        plain.sendall(listening.head(operation="heartbeat", method="GET") * answered)
+        await until(lambda: len(connections()) > len(others))
+        plain.settimeout(0)
+        for _ in range(answered):
+            await asyncio.get_running_loop().sock_recv(plain, 65_536)
+        # With this, closing resets.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await until(lambda: len(connections()) == len(others))
+
+
+def connections() -> list[connection.Connection]:
+    """Give every connection that anything holds, a timer for instance."""
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, connection.Connection)]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Look again and again; much less long than a connection is kept that is not used."""
+    async with asyncio.timeout(LIMIT_S):
+        while not is_so():  # noqa: ASYNC110 (nobody tells of it)
+            await asyncio.sleep(0.01)  # noqa: TID251 (looks again until the deadline)

@@ -7,7 +7,6 @@ log is the process's own, so each test reads what came while it ran.
 import asyncio
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,6 @@ from tests.store.stage import NOW, Stage, fact
 WHICH_WRITERS = ("here", "apart")
 
 SECRET = "Ada-Lovelace-4711"
-
-
-@pytest.fixture(name="log")
-def _log() -> Iterator[io.StringIO]:
-    before = telemetry.SINK.stream, telemetry.SINK.level
-    stream = io.StringIO()
-    telemetry.configure("info", stream)
-    yield stream
-    telemetry.SINK.flush()
-    telemetry.SINK.stream, telemetry.SINK.level = before
 
 
 def _failures(log: io.StringIO) -> list[dict[str, Any]]:
@@ -104,6 +93,8 @@ async def test_a_read_that_is_not_answered_ends_and_the_next_is_asked_anew(
             async with asyncio.timeout(30):
                 with pytest.raises(StoreUnavailable):
                     await reader.read(installation.revision)
+        # What is not held up may take its time on a busy machine.
+        reader._limit_s = 30
         assert await reader.read(installation.revision) >= 0
     finally:
         await other.close()

@@ -115,6 +115,19 @@ async def test_a_process_that_does_not_answer_is_replaced_and_nobody_waits_for_i
         assert not Path(f"/proc/{pid}").exists()
 
 
+async def test_a_punch_that_has_just_come_is_not_taken_for_one_that_waits(
+    apart: Stage,
+) -> None:
+    writer = _writer(apart)
+    await writer.record([fact("a")])
+    call = asyncio.ensure_future(writer.record([fact("b")]))
+    await asyncio.sleep(0)  # noqa: TID251 (it has come, and goes over in the next turn)
+
+    writer._look()
+
+    assert list(await call) == ["recorded"]
+
+
 async def test_punches_do_not_wait_for_work_that_does_not_end(sqlite_url: str) -> None:
     may_go_on = threading.Event()
     async with _impatient(sqlite_url) as writer:
@@ -302,6 +315,7 @@ def test_a_parcel_that_cannot_be_read_has_its_fault_and_its_neighbours_go_on() -
 
     assert (answers[0].fault, answers[0].commit) == ("odd", None)
     assert answers[1].outcomes == ["recorded"]
+    assert answers[1].commit is not None
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 10_000])

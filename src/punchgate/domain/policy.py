@@ -161,8 +161,8 @@ def spread(policy: Policy) -> int:
         case "session":
             moved_s = 2 * policy.max_session_s
         case "shift":
-            ends = (shift.ends_s + shift.after_s - _DAY_S for shift in policy.shifts)
-            moved_s = max(1, *ends, 1)
+            ends = [shift.ends_s + shift.after_s - _DAY_S for shift in policy.shifts]
+            moved_s = max([1, *ends])
         case "cutoff":
             moved_s = 1
         case "calendar":

@@ -81,6 +81,11 @@ class Connection(HttpToolsProtocol):
         # The app has not begun: it is started in the next turn of the loop.
         self.scope["extensions"] = {answers.WHOLE: partial(_write_whole, self.cycle)}  # type: ignore[dict-item]  # an extension is what we say
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; nothing is waited for any more, which uvicorn forgets where the caller broke off."""
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
     def send_400_response(self, msg: str) -> None:
         """Answer what belongs to no contract, and hang up."""
         self._is_refused = True
@@ -121,9 +126,10 @@ class Connection(HttpToolsProtocol):
     def _parse(self, data: bytes | memoryview) -> None:
         """Hand bytes to the parser, and stay in HTTP/1.1 with whoever asks for another protocol.
 
-        At such a request llhttp stops, and leaves its body to the other protocol. It is given a
-        head that says no more than how the body is framed, and goes on with the request that began.
-        Clients in Java ask so with the first request of a connection, whatever it carries.
+        At such a request llhttp stops, and leaves its body to the other protocol. Another one gets
+        a head that says no more than how the body is framed, and goes on with the request that
+        began: the first reads nothing behind one that is the last of its connection. Clients in
+        Java ask so with the first request of a connection, whatever it carries.
         """
         while True:
             try:
@@ -134,6 +140,8 @@ class Connection(HttpToolsProtocol):
                 return
             framing = [b"%b: %b\r\n" % header for header in self.headers if header[0] in _FRAMING]
             self._is_standing_in = True
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
 
     def _should_upgrade(self) -> bool:

@@ -105,13 +105,15 @@ def answer(group: Sequence[Parcel | Answer], commit: Commit) -> list[Answer]:
         fault = _words(error)
     done = parcel.Commit(time.perf_counter() - started, len(facts) + len(held))
     answers: list[Answer] = []
+    told: parcel.Commit | None = done
     rest = iter(outcomes)
     for one in group:
         if isinstance(one, Answer):
             answers.append(one)
             continue
         share = list(islice(rest, len(one.facts)))
-        answers.append(Answer(share, None if answers else done, failure, fault))
+        answers.append(Answer(share, told, failure, fault))
+        told = None
     return answers
 
 

@@ -221,7 +221,8 @@ class ProcessWriter:
     def _look(self) -> None:
         """See to it that nobody waits for longer than a commit may take."""
         self._watch = None
-        if not self._sent and not self._inbox:
+        # What arrived in this turn of the loop goes over at its end, if no work is in the way.
+        if not self._sent and not (self._inbox and self._turn is not None):
             return
         since = self._sent[0].at if self._sent else self._turn_at
         left_s = since + self._commit_s - self._loop.time()

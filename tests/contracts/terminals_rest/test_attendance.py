@@ -6,14 +6,14 @@ invented, or written by the test.
 
 import asyncio
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import ports
 from tests.asgi import Response
-from tests.contracts.terminals_rest.conftest import HERE, Stage, compact, data, error
+from tests.contracts.terminals_rest.conftest import Stage, compact, data, error
 from tests.contracts.terminals_rest.logs import BODEGA, PRINCIPAL, write_log
 from tests.simulators import virtual
 
@@ -82,8 +82,7 @@ async def test_the_printed_500_comes_out(stage: Stage) -> None:
 
 
 async def test_nobody_answers_where_no_terminal_is(stage: Stage) -> None:
-    with socket.create_server((HERE, 0)) as taken:
-        port = taken.getsockname()[1]
+    port = ports.free_port()
     await stage.register("bodega", port)
     answer = await stage.ask("/devices/bodega/attendance")
     assert error(answer) == (500, "[Errno 111] Connection refused")

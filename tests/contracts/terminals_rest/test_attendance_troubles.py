@@ -10,6 +10,7 @@ import pytest
 
 from punchgate.domain.ids import AccountNo, DeviceId
 from punchgate.usecases.terminals import Caller, LogRead
+from tests import ports
 from tests.contracts.terminals_rest.conftest import HERE, Stage, data, error
 from tests.contracts.terminals_rest.logs import BODEGA, PRINCIPAL, write_log
 from tests.simulators import virtual
@@ -52,7 +53,7 @@ async def test_one_that_breaks_the_protocol_is_said_without_its_address(stage: S
 
 
 async def test_one_dead_terminal_takes_nothing_from_the_others(stage: Stage) -> None:
-    stage.set(all_deadline_s=2)
+    stage.set(all_deadline_s=6)
     # The system takes calls for it, and nobody ever answers one.
     with socket.create_server((HERE, 0)) as dead:
         async with virtual.playing(count=2) as good:
@@ -128,8 +129,7 @@ async def test_errors_stand_in_the_order_of_registration_and_the_status_is_200(
 ) -> None:
     nothing = await stage.ask("/attendance/all")
     assert nothing.body == b'{"success":true,"total":0,"errors":{},"data":[]}'
-    with socket.create_server((HERE, 0)) as taken:
-        port = taken.getsockname()[1]
+    port = ports.free_port()
     for name in ("zeta", "alfa", "media"):
         await stage.register(name, port)
     answer = await stage.ask("/attendance/all")

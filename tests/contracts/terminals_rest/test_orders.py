@@ -4,7 +4,6 @@ Real: the app, the engine, the store, sockets on loopback. The terminals are vir
 """
 
 import json
-import socket
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy import text
 from punchgate.domain.ids import UserCode
 from punchgate.store.audit import Entry
 from punchgate.usecases import audit, people
+from tests import ports
 from tests.contracts.terminals_rest.conftest import HERE, OUTSIDE, Stage, data, error
 from tests.gateway import MAIN
 from tests.simulators import virtual
@@ -83,8 +83,7 @@ async def test_somebody_who_is_no_person_here_is_nobody_in_the_audit(stage: Stag
 async def test_an_order_that_failed_on_the_way_is_there_with_its_cause(
     stage: Stage, method: str, path: str, body: Any, action: str
 ) -> None:
-    with socket.create_server((HERE, 0)) as taken:
-        port = taken.getsockname()[1]
+    port = ports.free_port()
     await stage.register("principal", port)
     refused = await stage.ask(path, method, body)
     assert error(refused) == (500, "[Errno 111] Connection refused")
@@ -119,8 +118,7 @@ async def test_what_was_refused_before_it_began_is_no_order(stage: Stage) -> Non
 async def test_a_terminal_that_may_be_disabled_is_removed_and_the_answer_says_so(
     stage: Stage,
 ) -> None:
-    with socket.create_server((HERE, 0)) as taken:
-        port = taken.getsockname()[1]
+    port = ports.free_port()
     left = f" No respondio en 127.0.0.1:{port} y puede seguir deshabilitado; reinicielo."
     await stage.register("principal", port)
     await _leave_disabled(stage)

@@ -14,6 +14,7 @@ from punchgate.domain.ids import UserCode
 from punchgate.protocols.zk import users
 from punchgate.simulators.zk import VirtualTerminal
 from punchgate.usecases import people
+from tests import ports
 from tests.contracts.terminals_rest.conftest import HERE, OUTSIDE, Stage, data, error
 from tests.gateway import MAIN
 from tests.simulators import virtual
@@ -330,12 +331,11 @@ ASKING = [
 async def test_connection_errors_are_said_in_three_dialects(
     stage: Stage, method: str, path: str, body: Any, dialect: str
 ) -> None:
-    with socket.create_server((HERE, 0)) as silent, socket.create_server((HERE, 0)) as taken:
-        port, free = silent.getsockname()[1], taken.getsockname()[1]
-        taken.close()
+    with socket.create_server((HERE, 0)) as silent:
+        port = silent.getsockname()[1]
         await stage.register("x", port, timeout=1)
         late = await stage.ask(path, method, body)
-        await stage.put("/devices/x", {"port": free})
+        await stage.put("/devices/x", {"port": ports.free_port()})
         refused = await stage.ask(path, method, body)
     texts = {
         "plain": "Connection timeout",

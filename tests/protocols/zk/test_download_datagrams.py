@@ -77,6 +77,16 @@ def test_a_table_that_never_comes_the_same_again_is_not_believed() -> None:
     assert len(came) == 0
 
 
+def test_who_finds_no_room_for_a_table_of_many_datagrams_knows_how_much_it_takes() -> None:
+    def hold(size_bytes: int) -> None:
+        raise MemoryError(size_bytes)
+
+    came = download.Came(hold)
+    with pytest.raises(MemoryError):
+        _read(_ROWS, _PLAIN, lambda answer: (answer,), came)
+    assert came.announced_bytes == tables.TABLE_HEAD.size + len(_ROWS)
+
+
 def test_two_datagrams_that_change_places_twice_are_not_believed() -> None:
     held: list[Packet] = []
     readings = 0

@@ -191,11 +191,11 @@ def _plainly(came: Came, table: Table, refusal: int, limits: _Limits) -> Convers
 
 
 def _at_once(came: Came, ask: Ask, answer: Packet, limits: _Limits) -> Conversation[None]:
+    if answer.command == Command.PREPARE_DATA:
+        came.announced_bytes = _announced(answer)
     if not limits.is_in_order:
         yield from _alike(came, ask, answer, limits.table_bytes)
         return
-    if answer.command == Command.PREPARE_DATA:
-        came.announced_bytes = _announced(answer)
     found = yield from _taken(came, answer, limits.table_bytes)
     came.announced_bytes = found.announced_bytes
 
