@@ -286,7 +286,10 @@ def requested(contract: str, status: int, seconds: float) -> None:
 
 
 def failed(contract: str, request_id: str, error: BaseException) -> None:
-    """Write the line of a request that ended in something unforeseen; its caller gets the id."""
+    """Write the line of what ended in something unforeseen; a caller gets the id, if there is one.
+
+    An id is an event's, an endpoint's or made up: a device's may be its serial number.
+    """
     say("request.failed", "error", contract=contract, request_id=request_id, trace=trace(error))
 
 

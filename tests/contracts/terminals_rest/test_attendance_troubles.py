@@ -4,6 +4,8 @@ Real: the app, the engine, the store, sockets on loopback. The terminals are vir
 """
 
 import asyncio
+import io
+import json
 import socket
 
 import pytest
@@ -85,7 +87,7 @@ class Faulty:
 
 
 async def test_a_fault_of_ours_with_one_terminal_takes_nothing_from_the_others(
-    stage: Stage,
+    stage: Stage, log: io.StringIO
 ) -> None:
     stage.set(caller=Faulty(stage.settings.caller, "bodega"))
     async with virtual.playing(count=2) as played:
@@ -94,6 +96,9 @@ async def test_a_fault_of_ours_with_one_terminal_takes_nothing_from_the_others(
         answer = await stage.ask("/attendance/all")
     assert answer.json()["errors"] == {"bodega": "Error interno."}
     assert [row["device_id"] for row in data(answer)] == ["principal", "principal"]
+    # An id of a device may be its serial number, which is in no line.
+    (line,) = [line for line in log.getvalue().splitlines() if "a fault of ours" in line]
+    assert json.loads(line)["request_id"] != "bodega"
 
 
 @pytest.mark.parametrize("kind", ["drop", "reset"])

@@ -4,6 +4,7 @@ An answer is made of the store in both cases: what a client has seen is kept.
 """
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -79,7 +80,7 @@ async def _read_all(
             case LogRead() | TerminalTrouble():
                 found[device] = outcome
             case Exception() if not isinstance(outcome, PunchgateError):
-                telemetry.failed("terminals_rest", device.device_id, outcome)
+                telemetry.failed("terminals_rest", secrets.token_hex(8), outcome)
                 found[device] = outcome
             case BaseException():
                 raise outcome

@@ -6,6 +6,7 @@ gives way to whoever has something to say, in whatever process.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -147,7 +148,7 @@ class Desk:
                     # Renewing ends before the lease is given back, and what ended it early is told.
                     await asyncio.wait([keeper])
                     if not keeper.cancelled() and (error := keeper.exception()) is not None:
-                        telemetry.failed("terminals", whose[1], error)
+                        telemetry.failed("terminals", secrets.token_hex(8), error)
         except TimeoutError:
             if trust.expired():
                 raise TerminalTrouble("busy", f"The lease of {whose[1]} was lost.") from None

@@ -6,6 +6,7 @@ has set something on it; one whose comm key is wrong not at all until then.
 """
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final, NamedTuple
@@ -128,7 +129,7 @@ class Rounds:
             telemetry.say("terminal.waits", "warning", account=whose[0], slug=error.slug)
             self._rest(whose, called_at)
         except Exception as error:  # noqa: BLE001 (one terminal must not end all conversations)
-            telemetry.failed("terminals", whose[1], error)
+            telemetry.failed("terminals", secrets.token_hex(8), error)
             self._rest(whose, called_at)
         finally:
             self._busy.discard(whose)
