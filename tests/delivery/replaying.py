@@ -6,7 +6,7 @@ from typing import Any, Final
 from punchgate.domain.endpoint import Selection
 from punchgate.domain.event import Event
 from punchgate.domain.ids import EndpointId
-from punchgate.usecases import replays
+from punchgate.usecases import endpoints, replays
 from punchgate.usecases.replays import Replay
 from tests.delivery.stage import Ledger, Stage, event
 from tests.gateway import MAIN
@@ -59,6 +59,20 @@ async def has_got(
     assert sorted(before.taken) == sorted(one.id for one in told)
     r.requests.clear()
     return endpoint_id, before
+
+
+async def is_slowed(stage: Stage, endpoint_id: EndpointId, rate: float) -> None:
+    """Have an endpoint take so many requests a second, and wait for it to be in force."""
+    before = (await stage.cursor()).epoch
+    changes = endpoints.Changes(rate=rate)
+    await endpoints.set_endpoint(
+        stage.context, MAIN, endpoint_id, changes, actor="test", now=stage.clock()
+    )
+
+    async def is_taken_anew() -> bool:
+        return bool((await stage.cursor()).epoch > before)
+
+    await stage.until(is_taken_anew, "the new rate to be in force")
 
 
 def of_people(count: int, each: int) -> list[Event]:

@@ -27,6 +27,7 @@ from tests.delivery.replaying import (
     ends,
     has_got,
     has_lane,
+    is_slowed,
     is_written,
     look,
     of_people,
@@ -249,14 +250,7 @@ async def test_a_replay_is_not_quicker_than_its_endpoint_may_be_sent_to(
     stage: Stage, r: Receiver
 ) -> None:
     endpoint_id, _ = await has_got(stage, r, of_people(10, 1))
-    await endpoints.set_endpoint(
-        stage.context,
-        MAIN,
-        endpoint_id,
-        endpoints.Changes(rate=0.5),
-        actor="test",
-        now=stage.clock(),
-    )
+    await is_slowed(stage, endpoint_id, 0.5)
     process = stage.running["one"]
     began_s = process.monotonic()
     job = await start(stage, endpoint_id, rate=FAST)
@@ -273,21 +267,8 @@ async def test_a_stop_does_not_have_those_sent_whose_turn_has_not_come(
     stage: Stage, r: Receiver
 ) -> None:
     endpoint_id, _ = await has_got(stage, r, of_people(10, 1))
-    before = (await stage.cursor()).epoch
-
-    async def is_taken_anew() -> bool:
-        return bool((await stage.cursor()).epoch > before)
-
     # One every hundred seconds.
-    await endpoints.set_endpoint(
-        stage.context,
-        MAIN,
-        endpoint_id,
-        endpoints.Changes(rate=0.01),
-        actor="test",
-        now=stage.clock(),
-    )
-    await stage.until(is_taken_anew, "the new rate to be in force")
+    await is_slowed(stage, endpoint_id, 0.01)
     job = await start(stage, endpoint_id)
     await stage.until(lambda: len(again(r, job)) == 1, "the first")
     await stage.stop()
