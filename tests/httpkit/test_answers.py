@@ -4,8 +4,10 @@ Real: the listener, loopback sockets. Invented: an app that answers with what a 
 """
 
 import asyncio
+import gc
 import re
-from typing import Final
+import weakref
+from typing import Any, Final
 
 import pytest
 
@@ -86,3 +88,27 @@ async def test_a_header_cannot_begin_a_line_of_its_own(value: bytes) -> None:
 
     assert said.startswith(b"HTTP/1.1 500 ")
     assert value not in said
+
+
+async def test_what_a_request_held_is_free_with_the_next_one_and_waits_for_no_collector() -> None:
+    held: list[weakref.ref[Any]] = []
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        sender: Any = send
+        held.append(weakref.ref(sender.__self__))
+        await answers.write(Answer(200, b"x"), scope, send)
+
+    async with (
+        server.listen(app, server.Address("127.0.0.1", 0)) as address,
+        asyncio.timeout(LIMIT_S),
+    ):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        gc.disable()
+        try:
+            for _ in range(3):
+                writer.write(_request())
+                await reader.readuntil(b"\r\n\r\nx")
+            assert [one() is None for one in held] == [True, True, False]
+        finally:
+            gc.enable()
+            writer.close()

@@ -41,8 +41,11 @@ class Whole(Protocol):
     punch's way.
     """
 
-    def __call__(self, status: int, lines: bytes, body: bytes) -> bool:
-        """Write an answer; False if that is not possible now, and nothing was written then."""
+    def __call__(self, send: Send, status: int, lines: bytes, body: bytes) -> bool:
+        """Write an answer to the request of this `send`, which is the listener's own.
+
+        False if that is not possible now, and nothing was written then.
+        """
         ...
 
 
@@ -51,7 +54,7 @@ async def write(answer: Answer, scope: Scope, send: Send) -> None:
     length = b"%d" % len(answer.body)
     body = b"" if scope["method"] == "HEAD" else answer.body
     whole: Whole | None = scope.get("extensions", {}).get(WHOLE)
-    if whole is not None and whole(answer.status, _lines(answer, length), body):
+    if whole is not None and whole(send, answer.status, _lines(answer, length), body):
         return
     headers = [
         (b"content-type", answer.media),

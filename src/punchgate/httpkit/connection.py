@@ -7,7 +7,6 @@ at all is answered here, because it belongs to no contract. Requests become ASGI
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 import httptools
@@ -79,7 +78,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._is_in_head = False
         # The app has not begun: it is started in the next turn of the loop.
-        self.scope["extensions"] = {answers.WHOLE: partial(_write_whole, self.cycle)}  # type: ignore[dict-item]  # an extension is what we say
+        self.scope["extensions"] = _EXTENSIONS
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; nothing is waited for any more, which uvicorn forgets where the caller broke off."""
@@ -245,11 +244,14 @@ class _Draining(asyncio.Protocol):
         self._timer = self._loop.call_later(HEARING_S, self._look)
 
 
-def _write_whole(cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> bool:
+def _write_whole(send: Any, status: int, lines: bytes, body: bytes) -> bool:
     """Write an answer that is all there as uvicorn's own `send` would in two steps; see `Whole`.
 
-    What decides about the connection, or has to wait for it, is left to `send`.
+    What decides about the connection, or has to wait for it, is left to `send`. The request is
+    found by its `send`: a scope that knew its request would be a circle, and what every request
+    left would wait for the collector of garbage.
     """
+    cycle: RequestResponseCycle = send.__self__
     if cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
         return False
     if b"\r\nconnection: " in lines:
@@ -279,3 +281,4 @@ class _Date:
 
 
 _DATE: Final = _Date()
+_EXTENSIONS: Final[Any] = {answers.WHOLE: _write_whole}
