@@ -4,6 +4,7 @@ Knows neither servers nor rounds. An answer that is not the expected one is coun
 and is an error here, because a figure made of refusals is no figure.
 """
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ def _compile(source: Path, target: Path, options: tuple[str, ...]) -> Path:
         raise LoadError("`gcc` is not installed: the load generator is written in C.")
     target.parent.mkdir(exist_ok=True)
     # Another run may compile at the same time: each makes its own file and renames it into place.
-    fresh = target.with_name(f"{target.name}.{id(source)}")
+    fresh = target.with_name(f"{target.name}.{os.getpid()}")
     subprocess.run([compiler, *_FLAGS, "-o", fresh, source, *options], check=True)
     fresh.replace(target)
     return target

@@ -29,6 +29,8 @@ class Setting:
     cache: Path
     #: Where this run's data goes.
     scratch: Path
+    #: So many requests end a part before its time.
+    requests: int = 10_000_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Target:
                 connections=connections,
                 seconds=setting.seconds,
                 warmup_s=setting.warmup_s,
+                requests=setting.requests,
                 headers=self.headers,
                 expect='{"ok":true}' if is_single else None,
                 expect_prefix=None if is_single else '{"ok":true',

@@ -9,14 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from punchgate import telemetry
 from tests import installed, postgres
 
-# Never a timed assertion: a slow machine is not a failed property. The blob repeats a failure
-# anywhere.
-settings.register_profile("punchgate", deadline=None, print_blob=True)
+# Never a timed assertion: a slow machine is not a failed property, and neither is one that stands
+# still for a second while examples are made. The blob repeats a failure anywhere. Everybody gets the
+# same examples; `--hypothesis-profile deep` looks for new ones, and for many.
+settings.register_profile(
+    "punchgate",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.register_profile(
+    "deep", settings.get_profile("punchgate"), derandomize=False, max_examples=1_500
+)
 settings.load_profile("punchgate")
 
 

@@ -38,7 +38,7 @@ import httptools
 from punchgate.domain.target import REFUSED_PORTS
 
 #: How long a test waits for what it expects before it is a failure.
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 60.0
 _FLOOD: Final = b"x" * 65_536
 
 

@@ -137,7 +137,7 @@ async def test_every_listener_takes_no_more_calls_as_soon_as_it_is_to_stop(tmp_p
         async with _half_said(both[0], headers), _half_said(both[1], headers):
             served.stop.set()
             # Neither waits for what the other has under way.
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(40):
                 for address in both:
                     while await _takes_calls(address):
                         pass
@@ -146,7 +146,7 @@ async def test_every_listener_takes_no_more_calls_as_soon_as_it_is_to_stop(tmp_p
 async def test_a_gateway_that_can_write_nothing_any_more_stops_in_order_too(tmp_path: Path) -> None:
     headers = await _prepare(tmp_path)
     async with _serving(tmp_path) as served:
-        with closing(sqlite3.connect(tmp_path / "punchgate.db")) as db:
+        with closing(sqlite3.connect(tmp_path / "punchgate.db", timeout=60)) as db:
             # What the workers, the terminals and the last flush would write to.
             for table in ("cursor", "process", "presence", "terminal"):
                 db.execute(f"ALTER TABLE {table} RENAME TO no_{table}")
@@ -202,7 +202,7 @@ async def test_workdays_are_computed_while_it_runs(tmp_path: Path) -> None:
         punch = {"user_id": "1", "att_time": "2026-06-20 09:00:00"}
         assert await _post(served.running.http, punch, headers) == 200
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             app.open_context(Settings(data=tmp_path)) as context,
         ):
             while not await context.database.read(

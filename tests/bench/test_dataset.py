@@ -16,6 +16,8 @@ from bench.dataset import Dataset
 
 pytestmark = [
     pytest.mark.slow,
+    # Each starts servers, some of them several; for a hang only.
+    pytest.mark.timeout(400),
     pytest.mark.skipif(shutil.which("gcc") is None, reason="`gcc` is not installed"),
 ]
 

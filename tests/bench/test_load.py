@@ -66,7 +66,7 @@ async def serving(server: Server) -> AsyncIterator[Server]:
         yield server
         while server.open:
             server.changed.clear()
-            await asyncio.wait_for(server.changed.wait(), 10)
+            await asyncio.wait_for(server.changed.wait(), 60)
 
 
 async def send(wanted: Load) -> Count:
@@ -79,7 +79,7 @@ def punches(server: Server, *, requests: int, first: int = 0, people: int = 50) 
         path="/punch",
         kind="punch",
         connections=7,
-        seconds=30,
+        seconds=100,
         requests=requests,
         headers=("sn: S1", "auth-token: secret"),
         expect='{"ok":true}',
@@ -158,7 +158,7 @@ async def test_a_batch_is_an_array_of_new_punches() -> None:
                 path="/punch",
                 kind="batch",
                 connections=3,
-                seconds=30,
+                seconds=100,
                 requests=20,
                 items=1000,
                 expect_prefix='{"ok":true',
@@ -177,7 +177,7 @@ async def test_a_get_carries_its_headers_and_no_body() -> None:
                 path="/summary?page=1",
                 kind="get",
                 connections=1,
-                seconds=30,
+                seconds=100,
                 requests=5,
                 headers=("X-API-Key: k",),
             ),

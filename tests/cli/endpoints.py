@@ -57,7 +57,7 @@ def other_side(behaviour: receiver.Behaviour) -> Iterator[Receiver]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        assert is_open.wait(20)
+        assert is_open.wait(60)
         yield opened[0]
     finally:
         loop.call_soon_threadsafe(stop.set)

@@ -53,6 +53,25 @@ def test_a_first_command_that_adds_makes_the_tables_by_itself(
     assert bare_line.json("db", "current").one["is_current"] is True
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--zk-facade-key", "654321"),
+        ("--zk-facade-scope", "device:gate"),
+        ("--zk-facade-allow", "10.1.0.0/16"),
+    ],
+)
+def test_an_option_of_the_facade_without_one_is_a_mistake(
+    bare_line: Line, option: str, value: str
+) -> None:
+    said = bare_line.run("serve", option, value)
+    assert said.code == 2
+    assert f"Invalid value for {option}" in said.err
+    assert "--zk-facade HOST:PORT" in said.err
+    assert value not in said.err
+    assert not list(bare_line.data.iterdir())
+
+
 def test_a_first_capture_makes_the_tables_by_itself(bare_line: Line) -> None:
     assert bare_line.run("replay", os.devnull).code == 0
     assert bare_line.json("db", "current").one["is_current"] is True
@@ -218,10 +237,10 @@ def test_serving_says_where_answers_and_stops_in_order(line: Line) -> None:
         said = json.loads(server.stdout.readline())
         assert said["devices"] is None
         address = said["http"]
-        with urllib.request.urlopen(f"http://{address}/readyz", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=60) as answer:
             assert answer.status == 200
         server.send_signal(signal.SIGTERM)
-        assert server.wait(timeout=30) == 0
+        assert server.wait(timeout=60) == 0
         assert f"Punchgate serves on http://{address}" in server.stderr.read()
 
 

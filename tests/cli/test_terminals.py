@@ -34,7 +34,7 @@ def _playing(*faults: str, key: int = 0) -> Iterator[int]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(play()))
     thread.start()
     try:
-        assert is_ready.wait(30)
+        assert is_ready.wait(60)
         yield found[0]
     finally:
         loop.call_soon_threadsafe(stop.set)

@@ -91,14 +91,22 @@ def _enrol(connection: Any) -> bool:
 
 
 def _live(connection: Any) -> list[list[Any]]:
+    # Each row is told as it comes, and null where none came for a second: then it listens.
     heard: list[list[Any]] = []
-    for row in connection.live_capture(new_timeout=5):
-        if row is None or len(heard) == 2:
-            connection.end_live_capture = True
-        else:
-            heard.append([row.user_id, row.timestamp.isoformat(" "), row.status, row.punch])
-            connection.end_live_capture = len(heard) == 2
+    for row in connection.live_capture(new_timeout=1):
+        if row is None:
+            _tell({"heard": None})
+            continue
+        heard.append([row.user_id, row.timestamp.isoformat(" "), row.status, row.punch])
+        _tell({"heard": heard[-1]})
+        connection.end_live_capture = len(heard) == 2
     return heard
+
+
+def _tell(words: dict[str, Any]) -> None:
+    # On a line of its own: pyzk prints for people too.
+    sys.stdout.write("\n" + json.dumps(words) + "\n")
+    sys.stdout.flush()
 
 
 _TASKS = {
@@ -127,7 +135,7 @@ def main() -> int:
     parser.add_argument("tasks", nargs="+", choices=_TASKS)
     parser.add_argument("--key", type=int, default=0)
     parser.add_argument("--udp", action="store_true")
-    parser.add_argument("--timeout", type=int, default=10)
+    parser.add_argument("--timeout", type=int, default=60)
     asked = parser.parse_args()
     device = ZK(
         "127.0.0.1",
@@ -145,8 +153,7 @@ def main() -> int:
         connection.disconnect()
     except Exception as error:  # noqa: BLE001 (what goes wrong is part of what is told)
         told["error"] = f"{type(error).__name__}: {error}"
-    # On a line of its own: pyzk prints for people too.
-    sys.stdout.write("\n" + json.dumps(told) + "\n")
+    _tell(told)
     return 0
 
 

@@ -61,10 +61,10 @@ async def has_got(
     return endpoint_id, before
 
 
-async def is_slowed(stage: Stage, endpoint_id: EndpointId, rate: float) -> None:
-    """Have an endpoint take so many requests a second, and wait for it to be in force."""
+async def is_set(stage: Stage, endpoint_id: EndpointId, **settings: Any) -> None:
+    """Change an endpoint, as of `endpoints.Changes`, and wait for it to be in force."""
     before = (await stage.cursor()).epoch
-    changes = endpoints.Changes(rate=rate)
+    changes = endpoints.Changes(**settings)
     await endpoints.set_endpoint(
         stage.context, MAIN, endpoint_id, changes, actor="test", now=stage.clock()
     )
@@ -72,7 +72,7 @@ async def is_slowed(stage: Stage, endpoint_id: EndpointId, rate: float) -> None:
     async def is_taken_anew() -> bool:
         return bool((await stage.cursor()).epoch > before)
 
-    await stage.until(is_taken_anew, "the new rate to be in force")
+    await stage.until(is_taken_anew, "the change to be in force")
 
 
 def of_people(count: int, each: int) -> list[Event]:

@@ -17,7 +17,7 @@ import pytest
 
 from punchgate.delivery.form import Answer
 from punchgate.delivery.sender import Limits, Sender, SendFailed
-from punchgate.domain.target import Rules, Target
+from punchgate.domain.target import REFUSED_PORTS, Rules, Target
 from tests import receiver
 from tests.receiver import Receiver
 
@@ -25,7 +25,19 @@ ALLOWED = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("::1/128")
 OPEN = Rules(allow_http=True, allow_networks=ALLOWED)
 #: http only to the operator's networks.
 LAN = Rules(allow_networks=ALLOWED)
+#: Where a connection is not to come about at all.
 SHORT = Limits(connect_s=0.2)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="there is no ::1 here")
 BODY = b'{"id":"evt_1"}'
 HEADERS = {"content-type": "application/json", "webhook-id": "evt_1"}
 MIB = 1_048_576
@@ -95,10 +107,23 @@ def at(r: Receiver, host: str = "127.0.0.1", path_query: str = "/hook") -> Targe
 
 
 @contextmanager
-def full_listener(port: int = 0) -> Iterator[int]:
+def nobody() -> Iterator[int]:
+    """Give a port of 127.0.0.1 where nobody listens, and where nobody else can begin to."""
+    with ExitStack() as holding:
+        while True:
+            held = holding.enter_context(socket.socket())
+            held.bind(("127.0.0.1", 0))
+            port: int = held.getsockname()[1]
+            if port not in REFUSED_PORTS:
+                break
+        yield port
+
+
+@contextmanager
+def full_listener() -> Iterator[int]:
     """Listen on 127.0.0.1, and take no connection: its queue is full."""
     with socket.socket() as full, ExitStack() as waiting:
-        full.bind(("127.0.0.1", port))
+        full.bind(("127.0.0.1", 0))
         full.listen(0)
         port = full.getsockname()[1]
         for _ in range(4):

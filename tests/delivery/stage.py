@@ -60,9 +60,10 @@ class Ledger:
 
 #: How soon whoever rests notices that the clock was turned.
 TICK_S: Final = 0.02
+#: For a hang only: no machine is so slow.
+DEADLINE_S: Final = 60.0
 T = TypeVar("T")
 
-_LIMITS: Final = Limits()
 LOOPBACK: Final = {"allow_networks": ("127.0.0.0/8",)}
 
 
@@ -135,6 +136,14 @@ class Stage:
     @property
     def clock(self) -> Clock:
         return self.gate.clock
+
+    def waits(self, whole_s: float = Limits().whole_s) -> None:
+        """Have an answer take so long at most from now on.
+
+        Short is for whoever hangs. A receiver that is well must not be taken for slow because this
+        process, its own, stood still for a moment: what it took would come once more.
+        """
+        self.sender._limits = Limits(whole_s=whole_s)
 
     @property
     def is_postgres(self) -> bool:
@@ -250,7 +259,7 @@ class Stage:
         With `passing_ms` the clock is turned on by as much before each look.
         """
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(DEADLINE_S):
                 while True:
                     found = condition()
                     if await found if asyncio.iscoroutine(found) else found:
@@ -286,13 +295,13 @@ def is_in_order(ids: Sequence[str]) -> bool:
 
 @asynccontextmanager
 async def open_stage(
-    directory: Path, url: str | None = None, *, limits: Limits = _LIMITS, **delivery: Any
+    directory: Path, url: str | None = None, **delivery: Any
 ) -> AsyncIterator[Stage]:
     """Open a gateway that may deliver to loopback; its log is followed as `app.py` does it."""
     settings = {**LOOPBACK, **delivery}
     async with (
         gateway.open(directory, url, delivery=settings) as gate,
-        Sender(gate.context.targets, time.monotonic, limits=limits) as sender,
+        Sender(gate.context.targets, time.monotonic) as sender,
     ):
         stage = Stage(gate, sender)
         follow = asyncio.ensure_future(runtime.every(0.02, gate.context.log.poll)())
@@ -302,6 +311,8 @@ async def open_stage(
             for owner in list(stage.running):
                 await stage.stop(owner)
             follow.cancel()
+            # Its read is over before the store is closed under it.
+            await asyncio.wait([follow])
 
 
 def ids(requests: Iterable[Request]) -> list[str]:

@@ -39,6 +39,10 @@ class Line:
                 heard += part
         return heard
 
+    def has_come(self) -> None:
+        """Wait until what the receiver did last is known to the system, and to nobody else yet."""
+        assert self.connection._readiness.poll(DEADLINE_S * 1_000)
+
     async def says(self, data: bytes) -> None:
         async with asyncio.timeout(DEADLINE_S):
             await asyncio.get_running_loop().sock_sendall(self.peer, data)
@@ -106,12 +110,11 @@ async def line() -> AsyncIterator[Line]:
         peer.close()
 
 
-async def turns(count: int = 3) -> None:
-    """Let the loop look at its sockets."""
-    for _ in range(count):
-        turned = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.005, turned.set)
-        await turned.wait()
+async def turn() -> None:
+    """Let the loop look at its sockets, and whoever can run do so."""
+    turned = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.005, turned.set)
+    await turned.wait()
 
 
 # What is kept.
@@ -198,6 +201,7 @@ async def test_an_answer_that_waits_unread_is_not_taken_for_that_of_the_next_req
     await line.answered(OK)
     assert line.connection.is_fit()
     line.peer.send(POISON)
+    line.has_come()
     assert line.connection.is_clean
     assert not line.connection.is_fit()
 
@@ -216,7 +220,7 @@ async def test_an_answer_behind_an_answer_is_not_taken_for_that_of_the_next_requ
 
 async def test_bytes_before_the_first_request_are_no_answer(line: Line) -> None:
     await line.says(POISON)
-    await turns()
+    await line.gone.wait()
     with pytest.raises(SendFailed) as caught:
         await line.ask()
     assert (caught.value.kind, caught.value.detail) == (
@@ -238,6 +242,7 @@ async def test_a_blank_line_while_nobody_asks_closes_the_connection(line: Line) 
 async def test_a_connection_that_was_closed_while_idle_is_not_fit(line: Line) -> None:
     await line.answered(OK)
     line.peer.shutdown(socket.SHUT_WR)
+    line.has_come()
     assert not line.connection.is_fit()  # before the loop has looked
     await line.is_closed()
     with pytest.raises(SendFailed) as caught:
@@ -278,8 +283,11 @@ async def test_a_connection_that_closes_in_the_middle_of_an_answer_is_broken(
 async def test_a_reset_does_not_pass_for_the_end_of_an_answer(line: Line) -> None:
     asked = asyncio.ensure_future(line.ask())
     await line.hears()
-    await line.says(b"HTTP/1.1 200 OK\r\n\r\nhalf of ")
-    await turns()
+    half = b"HTTP/1.1 200 OK\r\n\r\nhalf of "
+    await line.says(half)
+    async with asyncio.timeout(DEADLINE_S):
+        while line.connection._reader.read_bytes < len(half):
+            await turn()
     line.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     line.peer.close()
     with pytest.raises(SendFailed) as caught:
@@ -319,7 +327,7 @@ async def test_a_request_that_is_cancelled_closes_its_connection(line: Line, sai
 
 async def test_a_cancellation_after_the_answer_closes_the_connection_too(line: Line) -> None:
     asked = asyncio.ensure_future(line.ask())
-    await turns(1)
+    await turn()
     line.connection.data_received(OK)  # handed over; who asked has not run yet
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -26,6 +26,12 @@ async def owners(stage: Stage) -> list[str | None]:
     return [row.lease_owner for row in await stage.rows(schema.cursor)]
 
 
+async def moved(stage: Stage) -> tuple[object, ...]:
+    """Give what a holder moves of the only cursor; its lease is renewed besides."""
+    row = await stage.cursor()
+    return (row.generation, row.tx, row.seq, row.at, row.lease_owner, row.epoch)
+
+
 def lanes() -> list["asyncio.Task[object]"]:
     return [task for task in asyncio.all_tasks() if task.get_name().startswith("lane ")]
 
@@ -104,14 +110,14 @@ async def test_I6_a_frozen_holder_repeats_what_it_had_and_moves_nothing(
         await stage.until(lambda: set(ledger.taken) == set(told), "every event")
         await stage.until(stage.is_drained, "the end of the log")
         assert len(lanes()) == 2
-        after, attempts = await stage.cursor(), len(await stage.rows(schema.attempt))
+        after, attempts = await moved(stage), len(await stage.rows(schema.attempt))
         count = r.count
         # A minute later the first goes on: its answers come, and it has a lot to write.
         go.set()
         one.thaw(60)
 
         await stage.until(lambda: len(lanes()) == 1, "the first to let go")
-        assert await stage.cursor() == after
+        assert await moved(stage) == after
         assert len(await stage.rows(schema.attempt)) == attempts
         assert not await stage.rows(schema.parked)
         # Nothing that it had not sent before was sent by it now.
@@ -172,12 +178,12 @@ async def test_I5_a_kill_repeats_a_window_at_most(
             await stage.until(
                 lambda enough=enough: len(set(ledger.taken)) >= enough,
                 "some more",
-                passing_ms=100,
+                passing_ms=1_000,
             )
             await stage.kill()
         stage.deliver()
-        await stage.until(lambda: set(ledger.taken) == set(told), "every event", passing_ms=500)
-        await stage.until(stage.is_drained, "the end of the log", passing_ms=500)
+        await stage.until(lambda: set(ledger.taken) == set(told), "every event", passing_ms=1_000)
+        await stage.until(stage.is_drained, "the end of the log", passing_ms=1_000)
         assert not ledger.too_early
         assert len(ledger.taken) - len(told) <= kills * WINDOW
         assert not await stage.rows(schema.dead)
@@ -200,14 +206,14 @@ async def test_I5_a_stop_in_order_repeats_nothing(tmp_path: Path, database_url: 
             await stage.until(
                 lambda enough=enough: len(ledger.taken) >= enough,
                 "some more",
-                passing_ms=100,
+                passing_ms=1_000,
             )
             await stage.stop()
             assert (await stage.cursor()).lease_owner is None
             assert len(await stage.rows(schema.attempt)) == r.count
         stage.deliver()
-        await stage.until(lambda: len(ledger.taken) >= len(told), "every event", passing_ms=500)
-        await stage.until(stage.is_drained, "the end of the log", passing_ms=500)
+        await stage.until(lambda: len(ledger.taken) >= len(told), "every event", passing_ms=1_000)
+        await stage.until(stage.is_drained, "the end of the log", passing_ms=1_000)
         assert sorted(ledger.taken) == sorted(told)
         assert not ledger.too_early
 

@@ -35,7 +35,7 @@ async def test_I5_each_persons_events_come_in_order_while_one_in_twenty_fails(
         told = [one.id for one in await stage.tell_many(PEOPLE, EACH)]
         stage.deliver()
         await stage.until(
-            lambda: len(set(ledger.taken)) == len(told), "every event", passing_ms=500
+            lambda: len(set(ledger.taken)) == len(told), "every event", passing_ms=2_000
         )
         await stage.until(stage.is_drained, "the end of the log")
         assert not ledger.too_early

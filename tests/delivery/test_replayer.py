@@ -27,7 +27,7 @@ from tests.delivery.replaying import (
     ends,
     has_got,
     has_lane,
-    is_slowed,
+    is_set,
     is_written,
     look,
     of_people,
@@ -250,7 +250,7 @@ async def test_a_replay_is_not_quicker_than_its_endpoint_may_be_sent_to(
     stage: Stage, r: Receiver
 ) -> None:
     endpoint_id, _ = await has_got(stage, r, of_people(10, 1))
-    await is_slowed(stage, endpoint_id, 0.5)
+    await is_set(stage, endpoint_id, rate=0.5)
     process = stage.running["one"]
     began_s = process.monotonic()
     job = await start(stage, endpoint_id, rate=FAST)
@@ -268,7 +268,7 @@ async def test_a_stop_does_not_have_those_sent_whose_turn_has_not_come(
 ) -> None:
     endpoint_id, _ = await has_got(stage, r, of_people(10, 1))
     # One every hundred seconds.
-    await is_slowed(stage, endpoint_id, 0.01)
+    await is_set(stage, endpoint_id, rate=0.01)
     job = await start(stage, endpoint_id)
     await stage.until(lambda: len(again(r, job)) == 1, "the first")
     await stage.stop()
@@ -333,10 +333,7 @@ async def test_what_the_format_has_no_form_for_does_not_hold_up_a_replay(
     told = [*erased, event("zoe", 0)._replace(body=json.dumps(PUNCH))]
     endpoint_id, _ = await has_got(stage, r, told)
     r.otherwise = Answer(200, body=b'{"status":"done"}')
-    change = endpoints.Changes(format="cams")
-    await endpoints.set_endpoint(
-        stage.context, MAIN, endpoint_id, change, actor="test", now=stage.clock()
-    )
+    await is_set(stage, endpoint_id, format="cams")
     job = await ends(stage, await start(stage, endpoint_id))
     # Of the erased there is nothing to say in this format; the walk still comes to its end.
     assert job.state == "done"

@@ -22,6 +22,7 @@ from tests.delivery.sending import (
     at,
     failure,
     full_listener,
+    nobody,
     open_stage,
     post,
 )
@@ -212,10 +213,9 @@ async def test_a_connection_that_is_closed_without_an_answer_is_a_connection_err
 
 
 async def test_nobody_listening_is_a_connection_error(stage: Stage) -> None:
-    async with receiver.open() as gone:
-        to = at(gone, path_query="/secret-token")
     s = await stage.sender()
-    failed = await failure(s, to)
+    with nobody() as port:
+        failed = await failure(s, Target("http", "127.0.0.1", port, "/secret-token"))
     assert failed.kind == "connect"
     assert "secret-token" not in failed.detail
 

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from punchgate.delivery.sender import Sender
+from punchgate.delivery.sender import Limits, Sender
 from punchgate.domain import target
 from punchgate.domain.target import NOT_ALLOWED, Rules
 from tests import receiver
 from tests.delivery.sending import (
     LAN,
     OPEN,
-    SHORT,
     Clock,
     Stage,
     at,
     failure,
     full_listener,
+    needs_ipv6,
+    nobody,
     open_stage,
     post,
 )
@@ -170,6 +171,7 @@ async def test_the_system_is_asked_for_names_unless_told_otherwise(stage: Stage)
     assert stage.good.connections == 1
 
 
+@needs_ipv6
 async def test_an_ipv6_receiver_is_reached() -> None:
     async with receiver.open(host="::1") as six, Sender(OPEN, Clock()) as s:
         to = target.read(six.url(host="[::1]"), OPEN)
@@ -177,19 +179,24 @@ async def test_an_ipv6_receiver_is_reached() -> None:
         assert six.requests[0].headers["host"] == f"[::1]:{six.port}"
 
 
+@needs_ipv6
 async def test_the_addresses_of_a_name_are_tried_one_after_another(stage: Stage) -> None:
-    async with receiver.open(host="::1") as six:
-        stage.names.answers["hooks.example"] = [["127.0.0.1", "::1"]]
-        s = await stage.sender()
-        assert (await post(s, at(six, "hooks.example"))).status == 200
+    with nobody() as port:
+        async with receiver.open(host="::1", port=port) as six:
+            stage.names.answers["hooks.example"] = [["127.0.0.1", "::1"]]
+            s = await stage.sender()
+            assert (await post(s, at(six, "hooks.example"))).status == 200
         assert six.requests[0].headers["host"] == f"hooks.example:{six.port}"
 
 
+@needs_ipv6
+@pytest.mark.slow
 async def test_an_address_that_hangs_leaves_time_for_the_next(stage: Stage) -> None:
-    async with receiver.open(host="::1") as six:
-        with full_listener(six.port):
+    with full_listener() as port:
+        async with receiver.open(host="::1", port=port) as six:
             stage.names.answers["hooks.example"] = [["127.0.0.1", "::1"]]
-            s = await stage.sender(limits=SHORT)
+            # Half of it for each: the second needs next to nothing, on a busy machine some more.
+            s = await stage.sender(limits=Limits(connect_s=4.0))
             assert (await post(s, at(six, "hooks.example"))).status == 200
 
 

@@ -10,7 +10,17 @@ from punchgate.delivery.sender import CookieJar, Sender
 from punchgate.domain import target
 from punchgate.domain.target import Target
 from tests import authority, receiver
-from tests.delivery.sending import LAN, OPEN, Clock, Stage, at, failure, open_stage, post
+from tests.delivery.sending import (
+    LAN,
+    OPEN,
+    Clock,
+    Stage,
+    at,
+    failure,
+    needs_ipv6,
+    open_stage,
+    post,
+)
 from tests.receiver import Raw, Receiver
 
 
@@ -71,6 +81,7 @@ async def test_a_receiver_that_is_not_who_it_should_be_gets_nothing(
     assert "secret-token" not in failed.detail
 
 
+@needs_ipv6
 async def test_a_wrong_certificate_is_not_a_reason_to_try_the_next_address(
     stage: Stage, ca: authority.Authority
 ) -> None:

@@ -32,6 +32,7 @@ from punchgate.domain.event import (
 from punchgate.domain.ids import AccountNo, DeviceId, EndpointId, SerialNumber
 from punchgate.domain.target import NOT_ALLOWED, Rules
 from tests import receiver
+from tests.delivery import sending
 from tests.receiver import Answer, Behaviour, Drop, Raw, Receiver
 from tests.store import stage
 
@@ -170,9 +171,8 @@ async def test_of_an_address_that_is_not_allowed_nothing_is_told_but_that(
 
 
 async def test_a_port_where_nobody_listens_is_told() -> None:
-    async with receiver.open() as closed_soon:
-        address = closed_soon.url("/")
-    outcome = await _try(_endpoint(address))
+    with sending.nobody() as port:
+        outcome = await _try(_endpoint(f"http://127.0.0.1:{port}/"))
     assert "nobody listens there" in outcome.verdict
 
 

@@ -6,6 +6,7 @@ that the terminal ends enabled and without a connection, and that every row is s
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,9 @@ from punchgate.protocols.zk.packets import Packet
 from punchgate.simulators import zk_faults
 from punchgate.usecases.terminals import TerminalTrouble
 from tests.engines import stage as stages
-from tests.engines.stage import LONG_S, SHORT_S, Stage
+from tests.engines.stage import LONG_S, PACE, SHORT_S, Stage
 from tests.metrics import counted
+from tests.ports import free_port
 from tests.simulators import virtual
 
 _KEY: Final = 1234
@@ -211,9 +213,8 @@ async def test_a_wrong_comm_key_is_a_cause_of_its_own(tmp_path: Path) -> None:
 
 
 async def test_nobody_who_listens_is_refused_over_tcp_and_over_udp(tmp_path: Path) -> None:
-    async with virtual.playing() as playing:
-        gone = playing
-    async with stages.open(tmp_path, gone) as stage:
+    async with stages.open(tmp_path) as stage:
+        await stages.register(stage.gateway, free_port())
         with pytest.raises(TerminalTrouble) as caught:
             await stage.read()
         assert caught.value.cause == "refused"
@@ -253,9 +254,11 @@ async def test_an_address_is_judged_again_at_each_connection(host: str, tmp_path
 async def test_over_udp_every_row_is_stored_once_whatever_happens_to_datagrams(
     layout: LayoutName, faults: tuple[str, ...], tmp_path: Path
 ) -> None:
+    # What is lost is soon asked for again, and so many times that no busy machine is a dead one.
+    pace = replace(PACE, resend_s=0.03, resends=60)
     async with (
         virtual.playing(*faults, records=700, layout=layout, seed=3) as playing,
-        stages.open(tmp_path, playing, udp=True, timeout_s=1.0) as stage,
+        stages.open(tmp_path, playing, udp=True, pace=pace) as stage,
     ):
         for _ in range(10):
             await _ending(stage, 0)

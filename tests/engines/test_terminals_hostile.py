@@ -141,9 +141,9 @@ async def test_a_terminal_that_sends_a_byte_now_and_then_does_not_hold_a_step_fo
     async with (
         virtual.playing("event-12") as playing,
         relay.relaying(playing.port, drip) as port,
-        stages.open(tmp_path, pace=replace(PACE, total_s=2.0)) as stage,
+        stages.open(tmp_path, pace=replace(PACE, total_s=10.0)) as stage,
     ):
-        await stages.register(stage.gateway, port, timeout_s=2.0, realtime=True)
+        await stages.register(stage.gateway, port, realtime=True)
         async with schedule.running(stage):
             await schedule.until(lambda: schedule.is_noted(stage))
             await schedule.until(lambda: schedule.is_listening(stage, playing))

@@ -214,6 +214,7 @@ async def test_an_empty_log_is_read_without_a_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_log_of_a_hundred_thousand_rows_read_twice_changes_nothing(tmp_path: Path) -> None:
     async with (
         virtual.playing(users=200, records=100_000) as playing,

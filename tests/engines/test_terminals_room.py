@@ -17,7 +17,7 @@ from punchgate.protocols.zk.memory import SetEnabled
 from punchgate.usecases.terminals import TerminalTrouble
 from tests.engines import schedule
 from tests.engines import stage as stages
-from tests.engines.stage import LONG_S, Stage
+from tests.engines.stage import LET_IN_S, LONG_S, Stage
 from tests.gateway import MAIN
 from tests.simulators import virtual
 
@@ -106,7 +106,7 @@ async def test_who_waits_for_room_has_no_longer_than_for_an_answer(tmp_path: Pat
         stage = _within(opened, room)
         async with room.share(1):
             with pytest.raises(TerminalTrouble) as caught:
-                await stage.terminals.read_log(MAIN, stages.ID, is_live=True, deadline_s=0.5)
+                await stage.terminals.read_log(MAIN, stages.ID, is_live=True, deadline_s=LET_IN_S)
             assert caught.value.cause == "timeout"
             await stage.settled()
         assert (await stage.read()).recorded == 50

@@ -24,7 +24,7 @@ from punchgate.protocols.zk.memory import SetEnabled
 from punchgate.store import schema
 from punchgate.usecases.terminals import TerminalTrouble
 from tests.engines import stage as stages
-from tests.engines.stage import LONG_S, SHORT_S, Stage
+from tests.engines.stage import LET_IN_S, LONG_S, PACE, SHORT_S, Stage
 from tests.gateway import MAIN
 from tests.simulators import virtual
 from tests.simulators.virtual import Playing
@@ -49,8 +49,8 @@ async def test_I9_cancelled_at_any_await_a_terminal_is_enabled_and_left(tmp_path
         turns, is_on = 0, True
         while is_on:
             is_on = await _cancelled_after(stage, playing, turns)
-            # A reading takes a few hundred turns; each of them is somewhere else.
-            turns += 23
+            # A reading takes a few hundred turns, and many more where a commit takes its time.
+            turns += max(23, turns // 20)
             await stage.settled()
             assert playing.terminal.memory.is_enabled, turns
             assert (await stage.known()).disabled_at is None, turns
@@ -250,7 +250,7 @@ async def test_a_deadline_that_passes_is_busy_for_who_waited_and_a_timeout_for_w
         stages.open(tmp_path, playing, timeout_s=LONG_S) as stage,
     ):
         read = stage.terminals.read_log
-        first = asyncio.create_task(read(MAIN, stages.ID, is_live=True, deadline_s=0.5))
+        first = asyncio.create_task(read(MAIN, stages.ID, is_live=True, deadline_s=LET_IN_S))
         async with asyncio.timeout(LONG_S):
             while not playing.terminal.open_sessions:  # noqa: ASYNC110 (it sets no event)
                 await asyncio.sleep(0.001)  # noqa: TID251 (looks again until the deadline)
@@ -290,12 +290,16 @@ async def test_a_holder_whose_lease_is_somebody_elses_stops(tmp_path: Path) -> N
                 text("UPDATE terminal SET lease_owner = 'other', lease_until = 9e15")
             )
         )
-        with pytest.raises(TerminalTrouble) as caught:
-            await stage.terminals.read_log(MAIN, stages.ID, is_live=True, deadline_s=0.1)
-        assert caught.value.cause == "busy"
+        is_wanted = False
+        # Until there was time to ask for it once.
+        while not is_wanted:
+            with pytest.raises(TerminalTrouble) as caught:
+                await stage.terminals.read_log(MAIN, stages.ID, is_live=True, deadline_s=0.1)
+            assert caught.value.cause == "busy"
+            (row,) = await _terminals(stage)
+            is_wanted = row.wanted_until > 0
+        assert row.lease_owner == "other"
         assert playing.terminal.sessions_begun == 0
-        (row,) = await _terminals(stage)
-        assert (row.lease_owner, row.wanted_until > 0) == ("other", True)
 
 
 async def test_when_a_turn_is_over_nothing_of_it_is_left_running(tmp_path: Path) -> None:
@@ -326,20 +330,26 @@ async def test_what_ends_the_keeping_of_a_lease_is_told(tmp_path: Path, log: io.
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_two_hundred_terminals_at_once_stay_under_the_limit(tmp_path: Path) -> None:
+    # Whose turn comes last has waited for all the others.
+    pace = replace(PACE, total_s=500.0)
     async with (
         virtual.playing(count=200, users=3, records=5) as playing,
-        stages.open(tmp_path, playing, max_sessions=40) as stage,
+        stages.open(tmp_path, playing, max_sessions=40, pace=pace) as stage,
     ):
-        most = 0
+        most, was_full = 0, False
         reads = [
             asyncio.create_task(stage.read(device_id=stages.named(number))) for number in range(200)
         ]
         while not all(read.done() for read in reads):
             most = max(most, sum(each.open_sessions for each in playing.terminals))
+            was_full = was_full or stage.terminals._desk._slots.locked()
             await asyncio.wait(reads, timeout=0.002)
         assert all(read.result().rows == 5 for read in reads)
-        assert 20 < most <= 40
+        # How many of those who have a place are connected is a matter of how quick the disk is.
+        assert was_full
+        assert 1 < most <= 40
         assert len(await stage.stored()) == 200 * 5
 
 

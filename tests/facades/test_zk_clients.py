@@ -27,6 +27,9 @@ from tests.clients import run
 from tests.facades import stage
 from tests.gateway import MAIN, Gateway
 
+# pyzk is slow with large logs, and a machine may be slow too.
+pytestmark = pytest.mark.timeout(run.DEADLINE_S + 60)
+
 KEY: Final = 654_321
 FEW: Final = 5_000
 MANY: Final = 100_000
@@ -50,8 +53,8 @@ class Recorded:
     rows: Mapping[str, list[Row]]
 
 
-#: The Node clients lose rows of large logs without an error where the machine is busy, and give up
-#: where the first answer takes long: that says nothing of us, so it is for `make soak`.
+#: The Node clients give up where the first answer takes long, as it does on a busy machine: that
+#: says nothing of us, so it is for `make soak`.
 _ALONE: Final = pytest.mark.skipif(
     int(os.environ.get("PUNCHGATE_LEDGER_ROUNDS", "5")) <= 5,
     reason="a large log for the Node clients is part of make soak",
@@ -122,8 +125,7 @@ async def serving(recorded: Recorded, scope: str, **facade: Any) -> AsyncIterato
 
 
 def _is_let_in() -> dict[str, Any]:
-    # With the five milliseconds of the default a Node client on a busy machine reads two at once.
-    return {"allow": ["127.0.0.0/8"], "frame_gap_ms": 20}
+    return {"allow": ["127.0.0.0/8"]}
 
 
 @pytest.mark.slow
@@ -224,19 +226,12 @@ async def test_what_a_node_client_orders_changes_nothing(
 async def test_pyzk_captures_new_punches(tmp_path: Path) -> None:
     async with gateway.open(tmp_path) as opened:
         await opened.add_device("SN1")
-        async with stage.before(opened) as before:
-            listening = asyncio.ensure_future(run.pyzk(before.port, "live"))
-            sent: list[Row] = []
-            while not listening.done():
-                wall_time = str(_START + timedelta(seconds=len(sent)))
-                sent.append(["0042", wall_time, 15, 1])
+        async with stage.before(opened) as before, run.listening(before.port) as hear:
+            for second in range(2):
+                wall_time = str(_START + timedelta(seconds=second))
                 item = {"user_id": "0042", "att_time": wall_time, "att_state": 1, "input_type": 1}
                 await opened.punch("SN1", item)
-                await asyncio.wait([listening], timeout=0.05)
-            told = await listening
-    assert len(told["live"]) == 2
-    first = sent.index(told["live"][0])
-    assert told["live"] == sent[first : first + 2]
+                assert await hear() == ["0042", wall_time, 15, 1]
 
 
 async def _contents(recorded: Recorded) -> dict[str, list[Any]]:

@@ -156,9 +156,8 @@ async def test_udp_is_not_offered(opened: Gateway) -> None:
 
 async def test_a_client_that_says_nothing_is_hung_up_on(opened: Gateway) -> None:
     async with stage.before(opened, idle_s=SHORT_S) as before, before.call() as caller:
-        await caller.connect()
         with pytest.raises((Gone, Lost)):
-            await caller.next()
+            await _connect_and_wait(caller)
 
 
 async def test_a_stranger_that_goes_on_talking_is_hung_up_on_all_the_same(opened: Gateway) -> None:
@@ -178,12 +177,12 @@ async def test_a_stranger_that_goes_on_talking_is_hung_up_on_all_the_same(opened
 
 async def test_who_was_let_in_has_more_time_than_a_stranger(opened: Gateway) -> None:
     async with (
-        stage.before(opened, key=KEY, allow=(), stranger_s=0.5) as before,
+        stage.before(opened, key=KEY, allow=(), stranger_s=2.0) as before,
         before.call() as caller,
     ):
         assert await caller.connect(key=KEY) == Reply.ACK_OK
         with pytest.raises(Silent):
-            await caller.next(within_s=0.6)
+            await caller.next(within_s=2.1)
         assert (await caller.ask(Command.GET_TIME))[0].command == Reply.ACK_OK
 
 
@@ -200,7 +199,7 @@ async def test_one_address_has_a_quarter_of_the_places(opened: Gateway) -> None:
 
 async def test_strangers_leave_places_to_those_who_need_no_key(opened: Gateway) -> None:
     async with (
-        stage.before(opened, key=KEY, allow=("127.0.0.9/32",)) as before,
+        stage.before(opened, key=KEY, allow=("127.0.0.9/32",), stranger_s=PATIENCE_S) as before,
         AsyncExitStack() as stack,
     ):
         strangers = []
@@ -225,9 +224,14 @@ async def test_a_stranger_has_less_patience(opened: Gateway) -> None:
         stage.before(opened, key=KEY, allow=(), stranger_s=SHORT_S) as before,
         before.call() as caller,
     ):
-        assert await caller.connect() == Reply.ACK_UNAUTH
         with pytest.raises((Gone, Lost)):
-            await caller.next()
+            await _connect_and_wait(caller)
+
+
+async def _connect_and_wait(caller: Caller) -> None:
+    # On a busy machine so short a time may be over before the first word.
+    await caller.connect()
+    await caller.next()
 
 
 @asynccontextmanager

@@ -2,14 +2,14 @@
 its own.
 
 Real: nginx, TLS, `deploy/nginx.conf`. Changed in it: the lines marked CHANGE, as an operator would,
-and the time a body may take, so that a test need not wait for half a minute.
+and what a test of its own has changed, so that it need not wait for what the file allows.
 """
 
 import re
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,13 @@ class Front:
 
 
 @contextmanager
-def running(home: Path, upstream_port: int) -> Iterator[Front]:
-    """Start nginx before the gateway at this port of loopback, and stop it at the end."""
+def running(
+    home: Path, upstream_port: int, changes: Mapping[str, str] | None = None
+) -> Iterator[Front]:
+    """Start nginx before the gateway at this port of loopback, and stop it at the end.
+
+    `changes` are made to the shipped file: what stands there, and what is to stand there instead.
+    """
     program = installed.program("nginx", package="nginx")
     home.mkdir()
     certificate, key = _certificate(home)
@@ -60,9 +65,9 @@ def running(home: Path, upstream_port: int) -> Iterator[Front]:
                 r"listen [::]:443 ssl;": "",
                 r"/etc/punchgate/tls/fullchain.pem": str(certificate),
                 r"/etc/punchgate/tls/privkey.pem": str(key),
-                r"client_body_timeout 30s;": "client_body_timeout 1s;",
                 # Where it would keep bodies if it did not run as root.
                 r"    limit_req_zone ": f"    {_temporary_paths(home)}\n    limit_req_zone ",
+                **(changes or {}),
             },
         )
     )
@@ -71,13 +76,13 @@ def running(home: Path, upstream_port: int) -> Iterator[Front]:
         stdin=subprocess.DEVNULL,
     )
     try:
-        gateway.until(lambda: _listens(port) or process.poll() is not None, within_s=10)
+        gateway.until(lambda: _listens(port) or process.poll() is not None)
         if process.poll() is not None:
             raise RuntimeError((home / "error.log").read_text())
         yield Front(port, ssl.create_default_context(cafile=str(certificate)), home)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=gateway.LIMIT_S)
 
 
 def _filled(template: str, changes: dict[str, str]) -> str:

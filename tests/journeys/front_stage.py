@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import aiohttp
 from aiohttp import web
 
-from tests.journeys import front
+from tests.journeys import front, gateway
 
 _LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
@@ -51,7 +51,7 @@ async def said_to(
 ) -> bytes:
     """Send the beginning of a request and give the answer, head and body."""
     writer.write(start)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(gateway.LIMIT_S):
         said = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(said)
         assert length is not None

@@ -101,21 +101,26 @@ def in_sqlite(data: Path, scratch: Path) -> Kept:
 
 
 def in_postgresql(cluster: Cluster, database: str) -> Kept:
-    """Read what a gateway has committed."""
+    """Read what a gateway has committed, all of it as of one moment.
 
-    def lines(statement: str) -> list[str]:
-        return cluster.execute(statement, database=database).splitlines()
-
-    raws = lines("SELECT quarantine_id || ' ' || encode(raw, 'hex') FROM quarantine")
-    return Kept(
-        lines("SELECT punch_id FROM punch"),
-        lines(_EVENTS),
-        {row[:26]: bytes.fromhex(row[27:]) for row in raws},
-    )
+    A commit that a dead gateway had asked for may still be on its way.
+    """
+    found: dict[str, list[str]] = {"punch": [], "event": [], "raw": []}
+    for line in cluster.execute(_ALL, database=database).splitlines():
+        what, _, said = line.partition(" ")
+        found[what].append(said)
+    raws = {said[:26]: bytes.fromhex(said[27:]) for said in found["raw"]}
+    return Kept(found["punch"], found["event"], raws)
 
 
 #: The log tells of days and devices, too.
 _EVENTS: Final = "SELECT substr(id, 5) FROM event WHERE type = 'punch.recorded'"
+#: What PostgreSQL keeps, a line each, by one statement: it sees one moment.
+_ALL: Final = """
+SELECT 'punch ' || punch_id FROM punch
+UNION ALL SELECT 'event ' || substr(id, 5) FROM event WHERE type = 'punch.recorded'
+UNION ALL SELECT 'raw ' || quarantine_id || ' ' || encode(raw, 'hex') FROM quarantine
+"""
 
 
 def check(ledger: Ledger, kept: Kept) -> None:
@@ -261,7 +266,7 @@ class Fleet:
     def end(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert self.process.wait(timeout=60) == 0
+        assert self.process.wait(timeout=gateway.LIMIT_S) == 0
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         url = f"{server}/api/v1/attendance/summary?{query}"
         assert gateway.ask(url, {"X-API-Key": key})[0] == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=gateway.LIMIT_S) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,7 +132,7 @@ def test_a_second_demo_in_the_same_directory_is_refused(tmp_path: Path) -> None:
         assert second.returncode == 4
         assert "Another demo is running" in second.stderr
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=gateway.LIMIT_S) == 0
     assert list(tmp_path.iterdir()) == []
 
 

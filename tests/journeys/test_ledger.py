@@ -40,8 +40,9 @@ ROUNDS: Final = int(os.environ.get("PUNCHGATE_LEDGER_ROUNDS", "5"))
 SEED: Final = int(os.environ.get("PUNCHGATE_LEDGER_SEED", "0")) or Random().randrange(1, 10**9)  # noqa: S311 (a seed)
 DEVICES: Final = 6
 SETTINGS: Final = {"PUNCHGATE_INGEST__RATE_REQUESTS": "0", "PUNCHGATE_REPORT__RATE_REQUESTS": "0"}
-#: From the start of the process, with the interpreter's own second in it.
-FIRST_ACKNOWLEDGEMENT_S: Final = 5
+#: From the start of the process, with the interpreter's own second in it. A soak has the machine to
+#: itself and holds the goal; in a suite beside others it is for a hang only.
+FIRST_ACKNOWLEDGEMENT_S: Final = 5 if ROUNDS > 5 else gateway.LIMIT_S
 #: What a device is told that comes while there is nobody who could commit.
 RETRY_AFTER_S: Final = 5
 #: What a device may meet while a gateway stops as it should: an honest no, nobody there, or an idle
@@ -50,7 +51,7 @@ RETRY_AFTER_S: Final = 5
 HONEST: Final = {"503 unavailable", "503 storage_unavailable", "refused", "closed"}
 
 # A soak may take an hour.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 30 * ROUNDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 30 * ROUNDS)]
 
 
 @dataclass
@@ -85,16 +86,16 @@ class Stage:
     def goes_on_for_a_while(self, most: int = 3000) -> None:
         """Wait for a random number of acknowledgements, and a random part of a commit."""
         enough = len(self.ledger.acked) + self.chance.randint(1, most)
-        gateway.until(lambda: len(self.ledger.read().acked) >= enough, within_s=30)
+        gateway.until(lambda: len(self.ledger.read().acked) >= enough)
         threading.Event().wait(self.chance.random() * 0.02)
 
     def stops_in_order(self) -> None:
         """Ask the gateway to stop: everything that it stored by then, it has answered for."""
         before = len(self.ledger.read().troubles)
-        assert self.gateway.stop(within_s=30) == 0
+        assert self.gateway.stop() == 0
         stored = set(self.kept().punches)
         # The fleet may still be writing down an answer that it has read.
-        gateway.until(lambda: stored <= self.ledger.read().acknowledged_ids(), within_s=5)
+        gateway.until(lambda: stored <= self.ledger.read().acknowledged_ids())
         assert set(self.ledger.troubles[before:]) <= HONEST
 
     def ends_well(self) -> int:

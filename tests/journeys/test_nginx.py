@@ -6,7 +6,7 @@ gateway behind it, which answers as told and notes what reached it.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,8 +45,8 @@ def head(framing: str) -> bytes:
     return f"POST {BASE}/punch HTTP/1.1\r\nHost: gw\r\nsn: SN1\r\n{framing}\r\n\r\n".encode()
 
 
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+@asynccontextmanager
+async def staged(home: Path, changes: Mapping[str, str] | None = None) -> AsyncIterator[Stage]:
     behind = Behind()
     app = web.Application(client_max_size=4 * CAP)
     app.router.add_route("*", "/{path:.*}", behind.handle)
@@ -54,10 +54,30 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     await server.start_server(max_field_size=4 * 16_384)
     async with server:
         assert server.port is not None
-        with front.running(tmp_path / "front", server.port) as running:
+        with front.running(home / "front", server.port, changes) as running:
             connector = aiohttp.TCPConnector(limit=50)
             async with aiohttp.ClientSession(connector=connector) as session:
                 yield Stage(running, behind, session)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def impatient(tmp_path: Path) -> AsyncIterator[Stage]:
+    """Give a front for which a second is a long time to wait for a body."""
+    async with staged(tmp_path, {"client_body_timeout 30s;": "client_body_timeout 1s;"}) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def draining(tmp_path: Path) -> AsyncIterator[Stage]:
+    """Give a front whose burst is used up however slowly a machine asks."""
+    async with staged(tmp_path, {"rate=120r/s": "rate=1r/s"}) as opened:
+        yield opened
 
 
 def is_ours(answer: Answer, status: int, body: bytes) -> None:
@@ -163,15 +183,15 @@ async def test_the_gateway_sees_whole_requests_with_their_length(stage: Stage) -
     "framing", ["Content-Length: 90", "Transfer-Encoding: chunked"], ids=["length", "chunked"]
 )
 async def test_a_body_that_does_not_arrive_is_answered_and_never_passed_on(
-    stage: Stage, framing: str
+    impatient: Stage, framing: str
 ) -> None:
     start = b"1\r\n{\r\n" if "chunked" in framing else b"{"
-    said = await stage.stall(head(framing) + start)
+    said = await impatient.stall(head(framing) + start)
     first, body = said.split(b"\r\n\r\n", 1)
     assert first.startswith(b"HTTP/1.1 408 ")
     assert b"\r\nConnection: close" in first
     assert body == REQUEST_TIMEOUT
-    assert stage.behind.requests == []
+    assert impatient.behind.requests == []
 
 
 async def test_a_header_above_sixteen_kilobytes_is_refused(stage: Stage) -> None:
@@ -182,9 +202,9 @@ async def test_a_header_above_sixteen_kilobytes_is_refused(stage: Stage) -> None
     assert len(stage.behind.requests) == 1
 
 
-async def test_more_than_the_burst_of_one_device_is_answered_with_429(stage: Stage) -> None:
+async def test_more_than_the_burst_of_one_device_is_answered_with_429(draining: Stage) -> None:
     async def beat(serial: str) -> Answer:
-        return await stage.ask("POST", f"{BASE}/heartbeat", headers={"sn": serial})
+        return await draining.ask("POST", f"{BASE}/heartbeat", headers={"sn": serial})
 
     refused: Answer | None = None
     passed = 0
@@ -214,7 +234,7 @@ async def test_more_than_two_hundred_requests_at_once_of_one_address_are_answere
     opened = [await stage.open() for _ in range(200)]
     for _, writer in opened:
         writer.write(head("Content-Length: 5") + b"12345")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(gateway.LIMIT_S):
         await full.wait()
     answer = await stage.ask("POST", f"{BASE}/punch", data=PUNCH, headers={"sn": "SN2"})
     is_ours(answer, 429, RATE_LIMITED)

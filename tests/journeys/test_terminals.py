@@ -23,8 +23,8 @@ from tests.journeys.gateway import Gateway
 pytestmark = pytest.mark.slow
 
 RECORDS: Final = 60
-#: The dead terminal may take far longer for each of its steps.
-DEADLINE_S: Final = 6
+#: The dead terminal may take far longer for each of its steps, and the others nothing like it.
+DEADLINE_S: Final = 20
 #: For a hang only.
 LIMIT_S: Final = 60
 
@@ -99,22 +99,29 @@ def _register(house: House, name: str, port: int, **fields: Any) -> None:
     assert (status, answer["success"]) == (200, True), answer
 
 
-def test_one_dead_terminal_keeps_nobody_waiting_beyond_the_deadline(house: House) -> None:
+@pytest.fixture(scope="module")
+def shown(house: House) -> Any:
+    """Read all terminals at once: it takes the deadline, for the dead one is among them."""
     status, body = house.rest("GET", "/attendance/all")
     assert status == 200
-    assert set(body["errors"]) == {"mudo"}
-    assert body["errors"]["mudo"] in {"Connection timeout", "Dispositivo ocupado."}
+    return body
+
+
+def test_one_dead_terminal_keeps_nobody_waiting_beyond_the_deadline(
+    house: House, shown: Any
+) -> None:
+    assert set(shown["errors"]) == {"mudo"}
+    assert shown["errors"]["mudo"] in {"Connection timeout", "Dispositivo ocupado."}
     counts = dict.fromkeys(house.names, 0)
-    for row in body["data"]:
+    for row in shown["data"]:
         counts[row["device_id"]] += 1
     assert all(count >= RECORDS for count in counts.values()), counts
-    assert body["total"] == len(body["data"])
-    times = [row["timestamp"] for row in body["data"]]
+    assert shown["total"] == len(shown["data"])
+    times = [row["timestamp"] for row in shown["data"]]
     assert times == sorted(times, reverse=True)
 
 
-def test_what_was_shown_is_in_the_store_the_summary_and_the_log(house: House) -> None:
-    _, shown = house.rest("GET", "/attendance/all")
+def test_what_was_shown_is_in_the_store_the_summary_and_the_log(house: House, shown: Any) -> None:
     _, kept = house.rest("GET", "/attendance/all?source=store")
     rows = [json.dumps(row) for row in kept["data"]]
     assert {json.dumps(row) for row in shown["data"]} <= set(rows)

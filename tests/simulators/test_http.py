@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from punchgate.simulators import day, fleet, http, note, retry
+from tests.ports import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CONFIG = {
@@ -201,8 +202,7 @@ async def test_what_was_not_acknowledged_is_sent_again_byte_for_byte() -> None:
 
 async def test_a_gateway_that_is_away_is_tried_until_it_is_back() -> None:
     notes: list[note.Note] = []
-    async with gateway({"punch": [success()]}) as (server, _):
-        pass  # Started and stopped: nobody listens at this address now.
+    server = f"http://127.0.0.1:{free_port()}/"
     async with terminal(server, Time(), notes, patience_s=10) as device:
         with pytest.raises(http.Stopped, match="SN1: gave up after 7 s, at last: refused"):
             await device.upload(items(1))

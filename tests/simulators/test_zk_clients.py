@@ -22,9 +22,12 @@ from punchgate.simulators.zk_memory import VirtualMemory
 from tests.clients import run
 from tests.simulators import virtual
 
+# pyzk is slow with large logs, and a machine may be slow too.
+pytestmark = pytest.mark.timeout(run.DEADLINE_S + 60)
+
 _MANY = 100_000
-#: 5 are enough for the Node clients on an idle machine; a test machine is not idle.
-_GAP_MS = "20"
+#: Enough for the Node clients on an idle machine; `node_client.js` says what helps on another.
+_GAP_MS = "5"
 #: The sizes that pyzk can read.
 _PYZK_LAYOUTS: tuple[LayoutName, ...] = ("8A", "16", "40")
 
@@ -136,16 +139,10 @@ async def test_pyzk_enrols_a_finger_and_sees_it() -> None:
 
 @pytest.mark.slow
 async def test_pyzk_captures_live_punches() -> None:
-    async with virtual.playing() as playing:
-        listening = asyncio.ensure_future(run.pyzk(playing.port, "live"))
-        while not listening.done():
+    async with virtual.playing() as playing, run.listening(playing.port) as hear:
+        for code in ("1001", "1002"):
             await playing.terminal.somebody_punches()
-            await asyncio.wait([listening], timeout=0.05)
-        told = await listening
-    assert len(told["live"]) == 2
-    for code, wall_time, _, _ in told["live"]:
-        assert code in {str(1_001 + at) for at in range(5)}
-        assert wall_time == "2026-06-21 12:00:00"
+            assert (await hear())[:2] == [code, "2026-06-21 12:00:00"]
 
 
 @pytest.mark.slow
@@ -226,12 +223,12 @@ async def _command(*options: str) -> AsyncIterator[int]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             said = json.loads(await process.stdout.readline())
         yield int(said["address"].rpartition(":")[2])
     finally:
         if process.returncode is None:
             process.terminate()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await process.wait()
     assert process.returncode == 0

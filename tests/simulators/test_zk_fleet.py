@@ -100,8 +100,9 @@ async def test_closing_a_fleet_ends_its_sessions() -> None:
 
 
 def _two_free_ports() -> int:
-    # Below the numbers that the kernel hands out by itself: nobody takes one by accident.
-    for first in random.sample(range(20_000, 30_000, 2), 100):
+    # Below what the kernel hands out by itself and what `tests/ports.py` does: nobody takes one by
+    # accident.
+    for first in random.sample(range(10_000, 12_000, 2), 100):
         try:
             for port in (first, first + 1):
                 socket.create_server(("127.0.0.1", port)).close()

@@ -25,7 +25,7 @@ from punchgate.simulators.zk_memory import Contents
 
 NOON: Final = datetime(2026, 6, 21, 12, 0, 0)  # noqa: DTZ001 (a wall time has no zone)
 #: How long a caller waits for what must come, and for what must not.
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 60.0
 SHORT_S: Final = 0.03
 _LOOPBACK: Final = "127.0.0.1"
 

@@ -144,8 +144,8 @@ async def open_stage(url: str, *, writes_apart: bool = False) -> AsyncIterator[S
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for a condition, for half a minute at most."""
-    async with asyncio.timeout(30):
+    """Wait for a condition, for a minute at most."""
+    async with asyncio.timeout(60):
         while not is_so():  # noqa: ASYNC110 (another thread answers; it sets no event of a loop)
             await asyncio.sleep(0.001)  # noqa: TID251 (looks again until the deadline)
 

@@ -112,7 +112,7 @@ async def test_a_process_that_does_not_answer_is_replaced_and_nobody_waits_for_i
             await writer.record([fact()])
 
         await _is_replaced(writer, pid)
-        assert not Path(f"/proc/{pid}").exists()
+        await until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 async def test_a_punch_that_has_just_come_is_not_taken_for_one_that_waits(

@@ -128,13 +128,19 @@ def _run(here: Here, endpoint_id: EndpointId, new: "New", *, is_followed: bool) 
     begun: list[Replay] = []
 
     async def work(s: "Session", account: "Account") -> "Replay":
+        import asyncio
+
         from punchgate.usecases import replays
 
         known = new._replace(selection=await _known(s, account, endpoint_id, new.selection))
-        job = await replays.start(
-            s.context, account.no, endpoint_id, known, actor=s.actor, now=s.now
+        starting = asyncio.ensure_future(
+            replays.start(s.context, account.no, endpoint_id, known, actor=s.actor, now=s.now)
         )
-        begun.append(job)
+        try:
+            job = await asyncio.shield(starting)
+        finally:
+            # Interrupted before the answer came, it may have begun all the same.
+            begun.append(await starting)
         if job.state != "running" or not is_followed:
             return job
         with output.progress(f"replay {job.id}", job.counted) as show:
