@@ -88,6 +88,31 @@ async def test_without_key_and_network_the_command_does_not_start(tmp_path: Path
 
 
 @pytest.mark.slow
+async def test_settings_of_a_facade_that_nobody_asks_for_may_stand_ready(tmp_path: Path) -> None:
+    file = tmp_path / "punchgate.toml"
+    file.write_text(f'[facade]\nkey = {KEY}\nscope = "site:Main gate"\n')
+    async with _command(tmp_path, "--config", str(file), "--json") as process:
+        assert process.stdout is not None
+        assert json.loads(await process.stdout.readline())["facade"] is None
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+async def test_a_facade_of_the_file_takes_its_key_from_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "punchgate.toml"
+    file.write_text('[facade]\nlisten = "127.0.0.1:0"\n')
+    options = ("--config", str(file), "--zk-facade-key", KEY, "--json")
+    async with _command(tmp_path, *options) as process:
+        assert process.stdout is not None
+        assert json.loads(await process.stdout.readline())["facade"]
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
 async def test_an_account_that_is_not_there_is_told(tmp_path: Path) -> None:
     file = tmp_path / "punchgate.toml"
     file.write_text('[facade]\naccount = "north"\n')

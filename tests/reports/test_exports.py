@@ -2,9 +2,8 @@
 
 import csv
 import io
+import itertools
 import json
-import os
-import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -90,6 +89,103 @@ async def test_the_earliest_wall_time_comes_first_in_a_file_and_last_in_a_list(
     assert [line["user_code"] for line in _read(text)] == ["a", "b", "c"]
     assert await _codes(gate, _EVERYTHING) == ["c", "b", "a"]
     assert await _codes(gate, _EVERYTHING, limit=2) == ["c", "b"]
+
+
+async def _punch_all_sorts(gate: Gateway) -> None:
+    """Store what repeats and what does not, and what each format has to write with care."""
+    await gate.add_device("SN2", id="canteen", zone="America/St_Johns")
+    odd: tuple[dict[str, Any], ...] = (
+        {},
+        {"mask": True, "temperature": 36.5, "work_code": 'a;b,"c"', "att_state": 77},
+        {"mask": False, "location": {"lat": 0.00001, "lng": -70.6, "accuracy": 5}},
+        {"location": {"lat": -33.9, "lng": 1e-7}, "input_type": 1, "work_code": "-x\\y"},
+    )
+    for minute, (more, code, serial) in enumerate(
+        itertools.product(odd, ("1001", '=1,"+;"', "Zoë \u2028\U0001f600"), ("SN1", "SN2"))
+    ):
+        await _punch(gate, code, f"2026-06-20 09:{minute:02}:07", serial, **more)
+    for code, name in (("1001", 'Rahul "R", jr'), ('=1,"+;"', "@home; \\n")):
+        changes = people.Changes(name=name, custom_id=f"-{name[:5]}")
+        await people.set_person(gate.context, MAIN, UserCode(code), changes, actor="test", now=NOON)
+
+
+@pytest.mark.parametrize(
+    "layout", [_CSV, Layout(form="csv", delimiter=";", has_bom=True), _JSONL], ids=str
+)
+async def test_a_file_is_what_csv_and_json_make_of_its_punches_one_by_one(
+    gate: Gateway, layout: Layout
+) -> None:
+    await _punch_all_sorts(gate)
+    rows = await punches.list_punches(gate.context.database, MAIN, _EVERYTHING, limit=99)
+    expected = io.StringIO(newline="")
+    write = _one_by_one_csv if layout.form == "csv" else _one_by_one_jsonl
+    write(expected, layout, [exports.record(row) for row in reversed(rows)])
+    assert await _export(gate, layout) == (expected.getvalue(), 24)
+
+
+def _one_by_one_csv(out: io.StringIO, layout: Layout, records: Sequence[dict[str, Any]]) -> None:
+    out.write("\ufeff" if layout.has_bom else "")
+    writer = csv.writer(out, delimiter=layout.delimiter)
+    writer.writerow(exports.COLUMNS)
+    said = {"user_code", "name", "custom_id", "work_code"}
+    words = {True: "true", False: "false", None: None}
+    for record in records:
+        guarded = {name: exports.guard(record[name]) for name in said if record[name] is not None}
+        writer.writerow({**record, **guarded, "mask": words[record["mask"]]}.values())
+
+
+def _one_by_one_jsonl(out: io.StringIO, _: Layout, records: Sequence[dict[str, Any]]) -> None:
+    lines = (json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in records)
+    out.writelines(f"{line}\n" for line in lines)
+
+
+async def test_the_bytes_of_both_formats_are_promised(gate: Gateway) -> None:
+    await _punch(gate, "007", "2026-06-20 09:30:00", mask=True, temperature=36.5, work_code="=a,b")
+    name = people.Changes(name='Zoë, "Z"')
+    await people.set_person(gate.context, MAIN, UserCode("007"), name, actor="test", now=NOON)
+    text, _ = await _export(gate)
+    assert text == (
+        "punch_id,user_code,person_no,name,custom_id,device_id,serial,wall_time,at,zone,"
+        "utc_offset_s,received_at,direction,direction_code,verify,verify_code,transport,"
+        "latitude,longitude,accuracy_m,temperature_c,mask,work_code,flags\r\n"
+        '01KVJ5V6E00W7VK6Z7HTFYSR2A,007,1,"Zoë, ""Z""",,gate,SN1,'
+        "2026-06-20 09:30:00,2026-06-20T04:00:00Z,"
+        "Asia/Kolkata,19800,2026-06-21T12:00:00.000Z,check-in,0,unknown,,http,,,,36.5,true,"
+        '"\'=a,b",late_upload\r\n'
+    )
+    text, _ = await _export(gate, _JSONL)
+    assert text == (
+        '{"punch_id":"01KVJ5V6E00W7VK6Z7HTFYSR2A","user_code":"007","person_no":1,'
+        '"name":"Zoë, \\"Z\\"",'
+        '"custom_id":null,"device_id":"gate","serial":"SN1","wall_time":"2026-06-20 09:30:00",'
+        '"at":"2026-06-20T04:00:00Z","zone":"Asia/Kolkata","utc_offset_s":19800,'
+        '"received_at":"2026-06-21T12:00:00.000Z","direction":"check-in","direction_code":0,'
+        '"verify":"unknown","verify_code":null,"transport":"http","latitude":null,'
+        '"longitude":null,"accuracy_m":null,"temperature_c":36.5,"mask":true,'
+        '"work_code":"=a,b","flags":"late_upload"}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("ms", "expected"),
+    [
+        (0, "1970-01-01T00:00:00"),
+        (-1, "1969-12-31T23:59:59"),
+        (-62_135_596_800_000, "0001-01-01T00:00:00"),
+        (1_781_999_999_999, "2026-06-20T23:59:59"),
+        (1_782_003_599_009, "2026-06-21T00:59:59"),
+        (1_782_003_600_010, "2026-06-21T01:00:00"),
+        (253_402_300_799_999, "9999-12-31T23:59:59"),
+    ],
+)
+async def test_instants_are_in_utc_and_to_the_second_or_its_thousandth(
+    gate: Gateway, ms: int, expected: str
+) -> None:
+    await _punch(gate, "1", "2026-06-20 09:30:00")
+    (row,) = await punches.list_punches(gate.context.database, MAIN, _EVERYTHING, limit=1)
+    moved = punches.Row(row.punch._replace(at=ms // 1000, received_at=ms), None)
+    told = exports.record(moved)
+    assert (told["at"], told["received_at"]) == (f"{expected}Z", f"{expected}.{ms % 1000:03}Z")
 
 
 async def test_json_lines_carry_the_raw_text(gate: Gateway) -> None:
@@ -254,52 +350,3 @@ async def test_I12_punches_of_another_account_are_not_there(gate: Gateway) -> No
     out = io.StringIO()
     assert await exports.write(database, other.no, _EVERYTHING, _JSONL, out) == 0
     assert out.getvalue() == ""
-
-
-def test_a_file_takes_its_place_when_it_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "punches.csv"
-    path.write_text("old")
-    with exports.replacing(path) as out:
-        out.write("new\r\n")
-        assert path.read_text() == "old"
-    assert path.read_bytes() == b"new\r\n"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_that_fails_halfway_leaves_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "punches.csv"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError), exports.replacing(path) as out:
-        out.write("new\ud800")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
-    (tmp_path / "kept").mkdir()
-    file, link = tmp_path / "kept" / "punches.csv", tmp_path / "latest.csv"
-    link.symlink_to(file)
-    for said in ("first", "second"):
-        with exports.replacing(link) as out:
-            out.write(said)
-        assert link.is_symlink()
-        assert file.read_text() == said
-
-
-def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    heard: list[str] = []
-    reader = threading.Thread(target=lambda: heard.append(pipe.read_text()))
-    reader.start()
-    with exports.replacing(pipe) as out:
-        out.write("new\r\n")
-    reader.join(10)
-    assert heard == ["new\n"]
-    assert pipe.is_fifo()
-
-
-def test_a_directory_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), exports.replacing(tmp_path):
-        pytest.fail("a directory was opened")
-    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ Real: SQLite, PostgreSQL, and the use cases on top. The rules themselves are hel
 """
 
 import io
+import json
 from collections.abc import AsyncIterator
 from datetime import date, datetime
 from pathlib import Path
@@ -186,6 +187,7 @@ async def test_punches_are_listed_and_exported_alike(gate: Gateway) -> None:
     layout = exports.Layout(form="jsonl")
     everything = punches.Filter()
     assert await exports.write(gate.context.database, MAIN, everything, layout, out) == 2
+    assert json.loads(out.getvalue().splitlines()[-1]) == exports.record(row)
     assert '"mask":true' in out.getvalue()
 
 

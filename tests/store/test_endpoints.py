@@ -148,6 +148,17 @@ async def test_a_person_is_forgotten_by_the_endpoints_of_one_account(
     assert len(await stage.read(lambda tx: endpoints.naming(tx, OTHER, person))) == 1
 
 
+async def test_whoever_delivers_for_an_account_begins_anew_after_an_erasure(
+    stage: Stage, vault: Vault
+) -> None:
+    await _add(stage, _endpoint(), vault)
+    await _add(stage, _endpoint(account=OTHER), vault)
+    before = {row.account: row.version for row in await stage.rows(schema.endpoint)}
+    await _write(stage, lambda tx: endpoints.forget(tx, MAIN, {"person.code": "of nobody here"}))
+    after = {row.account: row.version for row in await stage.rows(schema.endpoint)}
+    assert after == {**before, MAIN: before[MAIN] + 1}
+
+
 async def test_secrets_that_do_not_open_are_told_one_by_one(stage: Stage, vault: Vault) -> None:
     bad = EndpointId("ep_bbbbbbbbbbbb")
     for endpoint_id in (ID, bad):

@@ -195,7 +195,11 @@ def set_device(  # noqa: PLR0913 (one parameter for each option)
     engine: EngineName = None,
     valid_until: ValidUntil = None,
     suspended: Annotated[
-        bool | None, typer.Option("--suspended/--active", help="Whether its uploads are refused.")
+        bool | None,
+        typer.Option(
+            "--suspended/--active",
+            help="Whether its punches are refused; the log of a terminal waits unread.",
+        ),
     ] = None,
     direction_policy: Policy = None,
     directions: Codes = None,

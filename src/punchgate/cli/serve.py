@@ -1,6 +1,7 @@
 """`punchgate serve`: the gateway itself, until a signal ends it."""
 # ruff: noqa: PLC0415 (imports wait until a command runs: `--help` stays fast)
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,6 +88,14 @@ def serve(  # noqa: PLR0913 (each is an option of the line)
                 "facade.allow": zk_facade_allow or None,
             }
         ).settings
+        if not settings.facade.listen:
+            _refuse_unused(
+                {
+                    "--zk-facade-key": zk_facade_key,
+                    "--zk-facade-scope": zk_facade_scope,
+                    "--zk-facade-allow": zk_facade_allow or None,
+                }
+            )
         addresses = {
             "--http": settings.http.listen,
             "--devices": settings.devices.listen,
@@ -94,3 +103,13 @@ def serve(  # noqa: PLR0913 (each is an option of the line)
         }
         with listening.telling(addresses):
             app.run(settings, ready=ready)
+
+
+def _refuse_unused(options: Mapping[str, object]) -> None:
+    """Refuse options of a facade that there is none of; settings may stand ready for one."""
+    for option, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(
+                "there is no facade: say where it listens, by --zk-facade HOST:PORT.",
+                param_hint=option,
+            )

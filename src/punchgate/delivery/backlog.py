@@ -2,8 +2,8 @@
 
 A key that fails has mostly one or two events behind its head, and they were in the window a moment
 ago: reading them from the log again would mean looking through everything that came since. A key
-that is not here, after a restart or because there was no room, is read from the log; so are all of
-them after any change to people.
+that is not here, after a restart or because there was no room, is read from the log. After an
+erasure nothing is here: whoever delivers begins anew.
 """
 
 from collections import deque

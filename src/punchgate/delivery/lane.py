@@ -19,7 +19,6 @@ from typing import Final
 
 from punchgate import telemetry
 from punchgate.delivery import live, parking, replayer, retries
-from punchgate.delivery.backlog import Backlog
 from punchgate.delivery.post import Post
 from punchgate.delivery.state import TRUST_S, State, Tools, rest
 from punchgate.domain.endpoint import Health
@@ -89,11 +88,6 @@ class Lane:
         """Note that the lease was taken or renewed, by a write that began at `asked_s`."""
         self.state.trusted_until_s = asked_s + TRUST_S
         self.state.work.set()
-
-    def forget(self) -> None:
-        """Have what waits of parked keys read again: somebody may have been erased since."""
-        self.state.backlog = Backlog()
-        self.state.known_from = self.state.window.loaded
 
     @property
     def lag_s(self) -> float:

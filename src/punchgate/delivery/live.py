@@ -188,8 +188,7 @@ def _park(state: State, key: str, result: Result, error: str | None) -> None:
     """Take a key out of the window, because its head was refused."""
     window = state.window
     head = window.head(key)
-    if head.position > state.known_from:
-        state.backlog.keep(key, window.rest(key))
+    state.backlog.keep(key, window.rest(key))
     item = parking.first(key, window.drop(key), state.tools.now())
     state.covered[key] = window.loaded
     state.refuse(item, head, result, error)

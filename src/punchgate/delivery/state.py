@@ -68,8 +68,6 @@ class State:
         self.covered = {item.key: lease.position for item in parked}
         #: What is still known of what waits there.
         self.backlog = Backlog()
-        #: Entries up to here may name somebody who was erased since they were read.
-        self.known_from = self.window.position
         #: Parked keys that are being sent.
         self.busy: set[str] = set()
         self.in_flight = 0

@@ -120,10 +120,8 @@ class Deliveries:
         _say_why(running)
 
     async def _look_again(self) -> None:
-        """Stop what was paused, removed or changed; nobody is known any more as he was."""
+        """Stop what was paused, removed or changed, and what was read before an erasure."""
         self._closed.clear()
-        for running in self._running.values():
-            running.lane.forget()
         stale = [
             running
             for whose, running in self._running.items()

@@ -183,13 +183,18 @@ def naming(
 
 
 def forget(tx: Connection, account: AccountNo, person: Mapping[str, str]) -> None:
-    """Take a person out of the filters of an account; whoever delivers takes the new ones."""
+    """Take a person out of the filters of an account, and have whoever delivers begin anew.
+
+    Every endpoint gets another version, not only those that name the person: what was read for it
+    before, and waits for its turn or its next try, may tell of them.
+    """
     for endpoint_id, after in naming(tx, account, person):
-        tx.execute(
-            update(_ENDPOINT)
-            .where(*_is(account, endpoint_id))
-            .values(filter=_text(after), version=_ENDPOINT.c.version + 1)
-        )
+        tx.execute(update(_ENDPOINT).where(*_is(account, endpoint_id)).values(filter=_text(after)))
+    tx.execute(
+        update(_ENDPOINT)
+        .where(_ENDPOINT.c.account == account, _ENDPOINT.c.removed_at.is_(None))
+        .values(version=_ENDPOINT.c.version + 1)
+    )
 
 
 def _is(account: AccountNo, endpoint_id: EndpointId) -> tuple[Any, ...]:

@@ -5,10 +5,11 @@ time, on the clock of the database; whoever waits for one that its holder only l
 the row. What is done in a conversation is `engines/terminals.py`.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Exists, Row, delete, exists, func, insert, or_, select, update
 
 from punchgate.domain.ids import AccountNo, DeviceId
 from punchgate.domain.terminal import Hints, Known, Settings, Terminal, Watermark
@@ -17,14 +18,7 @@ from punchgate.store.endpoints import SecretsClosed
 from punchgate.vault import Vault, VaultError
 
 _TERMINAL: Final = schema.terminal
-
 _DEVICE: Final = schema.device
-#: That a device was set to call us instead: where it stood is kept, and it is not called.
-_IS_OTHER: Final = exists().where(
-    _DEVICE.c.account == _TERMINAL.c.account,
-    _DEVICE.c.device_id == _TERMINAL.c.device_id,
-    _DEVICE.c.engine != "zk",
-)
 
 #: How long a lease lasts from its last renewal.
 LEASE_MS: Final = 20_000
@@ -267,7 +261,11 @@ def list_due(tx: Connection, *, now: int, limit: int) -> list[Whose]:
     """List the terminals that are to be read and that nobody talks to, those due longest first."""
     rows = tx.execute(
         select(_TERMINAL.c.account, _TERMINAL.c.device_id)
-        .where(_TERMINAL.c.due_at <= now, _TERMINAL.c.lease_until < dialect.now(tx), ~_IS_OTHER)
+        .where(
+            _TERMINAL.c.due_at <= now,
+            _TERMINAL.c.lease_until < dialect.now(tx),
+            ~_is_left_alone(now),
+        )
         .order_by(_TERMINAL.c.due_at, _TERMINAL.c.account, _TERMINAL.c.device_id)
         .limit(limit)
     )
@@ -286,12 +284,30 @@ def list_listenable(tx: Connection, *, now: int, limit: int) -> list[Whose]:
             _TERMINAL.c.failures == 0,
             or_(_TERMINAL.c.due_at.is_(None), _TERMINAL.c.due_at > now),
             _TERMINAL.c.lease_until < dialect.now(tx),
-            ~_IS_OTHER,
+            ~_is_left_alone(now),
         )
         .order_by(_TERMINAL.c.account, _TERMINAL.c.device_id)
         .limit(limit)
     )
     return [(AccountNo(row.account), DeviceId(row.device_id)) for row in rows]
+
+
+def _is_left_alone(now: int) -> Exists:
+    """Say that nobody calls a terminal by himself: its device calls us now, or is not active.
+
+    On which day a subscription ends is known only in the device's zone; here it is over
+    everywhere.
+    """
+    yesterday = datetime.fromtimestamp(now / 1000, UTC).date() - timedelta(days=1)
+    return exists().where(
+        _DEVICE.c.account == _TERMINAL.c.account,
+        _DEVICE.c.device_id == _TERMINAL.c.device_id,
+        or_(
+            _DEVICE.c.engine != "zk",
+            _DEVICE.c.is_suspended,
+            _DEVICE.c.valid_until < yesterday.isoformat(),
+        ),
+    )
 
 
 def _is(account: AccountNo, device_id: DeviceId) -> tuple[Any, ...]:

@@ -7,13 +7,14 @@ a serial is unknown is never remembered: a device that is added is accepted at i
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from punchgate.domain import event, localtime
 from punchgate.domain.account import Account
-from punchgate.domain.device import Device
+from punchgate.domain.device import Device, subscription
 from punchgate.domain.ids import SerialNumber
 from punchgate.domain.punch import ZoneSource
 from punchgate.store import accounts, devices, installation
@@ -37,6 +38,17 @@ class Entry:
     zone_source: ZoneSource
     #: The object that stands for it in every event.
     json: str
+
+    def is_active(self, now: int) -> bool:
+        """Say whether its punches are taken now; `now` is in milliseconds."""
+        device = self.device
+        if device.valid_until is None and not device.is_suspended:
+            return True
+        return subscription(device, self.today(now)) == "active"
+
+    def today(self, now: int) -> date:
+        """Give the date in its own zone."""
+        return localtime.wall_at(now // 1000, self.zone)[0].date()
 
 
 class Directory:

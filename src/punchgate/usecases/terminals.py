@@ -14,7 +14,7 @@ from punchgate.domain.ids import AccountNo, DeviceId
 #: timeout: no answer in time · refused: nobody listens there · unreachable: no way there ·
 #: wrong_key: the comm key · reset: closed in mid-conversation · protocol: it broke the rules ·
 #: busy: another conversation held it until the deadline · not_allowed: an address we do not call ·
-#: declined: it answered a request with an error.
+#: declined: it answered a request with an error · inactive: its punches are not taken now.
 Cause = Literal[
     "timeout",
     "refused",
@@ -25,6 +25,7 @@ Cause = Literal[
     "busy",
     "not_allowed",
     "declined",
+    "inactive",
 ]
 
 

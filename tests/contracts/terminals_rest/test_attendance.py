@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from punchgate.domain.ids import DeviceId
+from punchgate.engines.terminals import Terminals
 from tests import ports
 from tests.asgi import Response
 from tests.contracts.terminals_rest.conftest import Stage, compact, data, error
 from tests.contracts.terminals_rest.logs import BODEGA, PRINCIPAL, write_log
+from tests.gateway import MAIN
 from tests.simulators import virtual
+from tests.store.stage import until
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 HOUR_MS = 3_600_000
@@ -125,9 +129,20 @@ async def test_identical_rows_are_one_punch_and_reading_again_changes_nothing(
 async def test_two_requests_at_once_get_the_same_reading(stage: Stage) -> None:
     async with virtual.playing(records=20_000) as played:
         await stage.play(played, "principal")
-        first, second = await asyncio.gather(
-            *(stage.ask("/devices/principal/attendance") for _ in range(2))
-        )
+        engine, whose = stage.settings.caller, (MAIN, DeviceId("principal"))
+        assert isinstance(engine, Terminals)
+
+        def both_wait() -> bool:
+            reading = engine._waiting.get(whose)
+            return reading is not None and reading.waiters == 2
+
+        # Until both have come, somebody else talks to it.
+        async with engine._desk.turn(whose, is_urgent=True):
+            asking = [
+                asyncio.create_task(stage.ask("/devices/principal/attendance")) for _ in range(2)
+            ]
+            await until(both_wait)
+        first, second = await asyncio.gather(*asking)
         assert first.body == second.body
         assert played.terminal.sessions_begun == 1
 

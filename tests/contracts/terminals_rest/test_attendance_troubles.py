@@ -11,10 +11,12 @@ import socket
 import pytest
 
 from punchgate.domain.ids import AccountNo, DeviceId
+from punchgate.usecases import devices
 from punchgate.usecases.terminals import Caller, LogRead
 from tests import ports
 from tests.contracts.terminals_rest.conftest import HERE, Stage, data, error
 from tests.contracts.terminals_rest.logs import BODEGA, PRINCIPAL, write_log
+from tests.gateway import MAIN
 from tests.simulators import virtual
 
 
@@ -25,6 +27,24 @@ async def test_a_wrong_comm_key_is_said_at_once(stage: Stage) -> None:
         assert error(refused) == (500, "Invalid password")
         await stage.put("/devices/principal", {"password": "123456"})
         assert data(await stage.ask("/devices/principal/attendance?limit=1"))
+
+
+async def test_a_suspended_device_is_said_and_its_log_is_as_it_was_afterwards(stage: Stage) -> None:
+    async with virtual.playing(records=3) as played:
+        await stage.play(played, "principal")
+        for is_suspended in (True, False):
+            await devices.set_device(
+                stage.gateway.context,
+                MAIN,
+                DeviceId("principal"),
+                devices.Changes(is_suspended=is_suspended),
+                actor="test",
+                now=stage.gateway.clock(),
+            )
+            answer = await stage.ask("/devices/principal/attendance")
+            if is_suspended:
+                assert error(answer) == (500, "Suscripcion inactiva.")
+    assert len(data(answer)) == 3
 
 
 async def test_a_terminal_that_hangs_up_is_said_and_works_again_later(stage: Stage) -> None:
@@ -55,7 +75,7 @@ async def test_one_that_breaks_the_protocol_is_said_without_its_address(stage: S
 
 
 async def test_one_dead_terminal_takes_nothing_from_the_others(stage: Stage) -> None:
-    stage.set(all_deadline_s=6)
+    stage.set(all_deadline_s=10)
     # The system takes calls for it, and nobody ever answers one.
     with socket.create_server((HERE, 0)) as dead:
         async with virtual.playing(count=2) as good:

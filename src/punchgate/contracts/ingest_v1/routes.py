@@ -104,7 +104,7 @@ class Ingest:
         )
         now = self._edge.now()
         self._admit(request, entry, now)
-        if operation == "punch" and not state.is_active(entry, now):
+        if operation == "punch" and not entry.is_active(now):
             raise Refused(INACTIVE_SUBSCRIPTION)
         if headers.is_encoded:
             raise Refused(UNSUPPORTED_ENCODING)

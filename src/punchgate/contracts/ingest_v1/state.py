@@ -13,17 +13,9 @@ from punchgate.domain.event import offset_text
 from punchgate.usecases.directory import Entry
 
 
-def is_active(entry: Entry, now: int) -> bool:
-    """Say whether a device may send punches now; `now` is in milliseconds."""
-    device = entry.device
-    if device.valid_until is None and not device.is_suspended:
-        return True
-    return subscription(device, _today(entry, now)) == "active"
-
-
 def write_validity(entry: Entry, now: int) -> bytes:
     """Write the answer of `validity`."""
-    today, until = _today(entry, now), entry.device.valid_until
+    today, until = entry.today(now), entry.device.valid_until
     found = _subscription(entry.device, today)
     return msgspec.json.encode(
         Validity(
@@ -77,10 +69,6 @@ def _subscription(device: Device, today: date) -> Subscription:
         status=status,
         valid_until=None if until is None else until.isoformat(),
     )
-
-
-def _today(entry: Entry, now: int) -> date:
-    return localtime.wall_at(now // 1000, entry.zone)[0].date()
 
 
 def _text(now: int) -> str:

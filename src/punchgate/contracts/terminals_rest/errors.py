@@ -59,6 +59,7 @@ _BY_CAUSE: Final = {
     "reset": "[Errno 104] Connection reset by peer",
     "busy": "Dispositivo ocupado.",
     "not_allowed": "Direccion no permitida.",
+    "inactive": "Suscripcion inactiva.",
 }
 
 

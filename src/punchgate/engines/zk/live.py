@@ -64,7 +64,7 @@ async def listen(tools: Tools, desk: Desk, whose: Whose) -> None:
 
 
 async def _listen(tools: Tools, place: Place, whose: Whose, now_s: float) -> None:
-    async with visits.visiting(tools, whose) as visit:
+    async with visits.visiting(tools, whose, is_recording=True) as visit:
         async with visit.call.in_time():
             await visit.settle(await identity.identify(visit))
             await visit.call.run(dialogue.listen())
@@ -74,6 +74,9 @@ async def _listen(tools: Tools, place: Place, whose: Whose, now_s: float) -> Non
             # What was punched since then is found soon; the log was whole a moment ago.
             ear.next_read_s = now_s + _FRESH_MS / 1_000
         while not place.wanted.is_set() and visit.call.is_sound:
+            if not visit.entry.is_active(tools.now()):
+                # Suspending calls us away; the end of a subscription only comes.
+                return
             await _turn(ear)
 
 

@@ -52,7 +52,7 @@ async def _visit(
     is_live: bool,
     tap: Tap | None,
 ) -> tuple[Visit, Fetched, identity.Problems]:
-    async with visits.visiting(tools, whose, deadline, tap=tap) as visit:
+    async with visits.visiting(tools, whose, deadline, tap=tap, is_recording=True) as visit:
         problems = await identity.identify(visit)
         fetched = await fetch(visit, share, is_live=is_live)
     return visit, fetched, problems

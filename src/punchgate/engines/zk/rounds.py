@@ -140,7 +140,10 @@ class Rounds:
             async with self._desk.turn(whose, is_urgent=False):
                 await logs.read_log(self._tools, whose, is_live=False)
         except TerminalTrouble as error:
-            if error.cause != "busy":
+            if error.cause == "inactive":
+                # For the hours in which its last day is over in its zone and not everywhere.
+                self._rest(whose, called_at)
+            elif error.cause != "busy":
                 await self._failed(whose, error, called_at)
         except TimeoutError:
             late = TerminalTrouble("timeout", f"{whose[1]} took longer than it may.")

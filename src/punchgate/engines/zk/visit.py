@@ -26,6 +26,7 @@ from punchgate.protocols.zk.dialogue import Refused
 from punchgate.usecases import terminal_contact as contact
 from punchgate.usecases.directory import Entry
 from punchgate.usecases.terminal_contact import Whose
+from punchgate.usecases.terminals import TerminalTrouble
 
 #: The terminal enables itself after this long, should we be gone; not all do.
 _DISABLE_S: Final = 60
@@ -70,13 +71,21 @@ class Visit:
 
 @asynccontextmanager
 async def visiting(
-    tools: Tools, whose: Whose, deadline: Deadline | None = None, *, tap: Tap | None = None
+    tools: Tools,
+    whose: Whose,
+    deadline: Deadline | None = None,
+    *,
+    tap: Tap | None = None,
+    is_recording: bool = False,
 ) -> AsyncIterator[Visit]:
     """Be connected to a terminal; the caller has its turn at the desk.
 
-    Errors:  TerminalTrouble; NotFound.
+    Errors:  TerminalTrouble, `inactive` where punches are to be recorded that are not taken now;
+             NotFound.
     """
     terminal, entry = await contact.load(tools.context, *whose)
+    if is_recording and not entry.is_active(tools.now()):
+        raise TerminalTrouble("inactive", f"{whose[1]} is suspended, or its subscription is over.")
     try:
         call = await calls.dial(terminal, tools, tap=tap)
         call.deadline = deadline
