@@ -44,15 +44,20 @@ async def _set_policy(stage: Stage, since: str = "2026-01-01", **rules: object) 
 
     def work(tx: Connection) -> None:
         policies.put(tx, MAIN, stored, NOW)
-        workdays.mark_stale(tx, MAIN, stored.valid_from, reason="policy_changed", spread=1)
+        workdays.mark_stale(tx, MAIN, stored.valid_from, spread=1)
 
     await stage.store.writer.run(work)
+    await _mark_all(stage)
 
 
 async def _mark(stage: Stage, since: date, spread: int = 1) -> None:
-    await stage.store.writer.run(
-        lambda tx: workdays.mark_stale(tx, MAIN, since, reason="policy_changed", spread=spread)
-    )
+    await stage.store.writer.run(lambda tx: workdays.mark_stale(tx, MAIN, since, spread=spread))
+    await _mark_all(stage)
+
+
+async def _mark_all(stage: Stage) -> None:
+    while await stage.read(workdays.list_changing):
+        await stage.store.writer.run(lambda tx: workdays.mark_some(tx, MAIN))
 
 
 async def _rows(stage: Stage) -> dict[tuple[str, int], tuple[int, bool]]:
@@ -233,40 +238,6 @@ async def test_erasing_takes_a_persons_days_out_of_the_counters(stage: Stage) ->
 
     assert await _counts(stage) == dict.fromkeys(days(SATURDAY, 3), 1)
     assert await stage.read(workdays.count_stale) == 0
-
-
-@pytest.mark.parametrize(("spread", "beside"), [(0, 1), (1, 1), (3, 3)])
-async def test_other_rules_take_along_the_dates_beside_every_day_even_without_rows(
-    stage: Stage, spread: int, beside: int
-) -> None:
-    await stage.store.writer.record([fact(wall_time=f"{SATURDAY} 09:00:00")])
-    await _refresh(stage)
-    # Not computed yet, and so without a row.
-    await stage.store.writer.record([fact(wall_time="2026-07-20 09:00:00")])
-
-    await _mark(stage, date(2026, 6, 20 + beside), spread)
-
-    rows = await stage.rows(schema.workday_stale)
-    width = 2 * beside + 1
-    assert [row.date for row in rows] == [
-        *days(f"2026-06-{20 - beside}", width),
-        *days(f"2026-07-{20 - beside}", width),
-    ]
-    assert len({row.touch for row in rows}) == 1
-
-
-async def test_other_rules_leave_earlier_days_and_other_accounts_alone(stage: Stage) -> None:
-    other = await stage.store.writer.run(lambda tx: accounts.add(tx, "account-2", None, NOW))
-    facts = [fact("p", f"{day} 09:00:00") for day in days("2026-06-10", 10)]
-    await stage.store.writer.record([*facts, fact("p", account=other.no)])
-    while await stage.read(workdays.count_stale):
-        await _refresh(stage)
-
-    await _mark(stage, date(2026, 6, 15))
-
-    rows = await stage.rows(schema.workday_stale)
-    assert {row.account for row in rows} == {1}
-    assert [row.date for row in rows] == list(days("2026-06-13", 8))
 
 
 @pytest.mark.parametrize("wall_time", ["0001-01-01 00:00:30", "9999-12-31 23:59:30"])

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from punchgate.domain.account import Account
 from punchgate.domain.error import AlreadyExists, Invalid, NotFound
 from punchgate.domain.ids import AccountNo
-from punchgate.store import installation, schema
+from punchgate.store import installation, workdays
 from punchgate.usecases import accounts, audit, policies
 from punchgate.usecases.policies import StoredPolicy
 from tests import gateway
@@ -42,10 +41,11 @@ async def _revision(gate: Gateway) -> int:
 
 
 async def _stale(gate: Gateway) -> set[str]:
-    rows = await gate.context.database.read(
-        lambda tx: tx.execute(select(schema.workday_stale.c.date)).scalars().all()
+    since, until = date(2026, 1, 1), date(2026, 12, 31)
+    listed = await gate.context.database.read(
+        lambda tx: workdays.list_stale(tx, MAIN, since=since, until=until)
     )
-    return set(rows)
+    return {key.date for key in listed}
 
 
 async def test_the_account_main_is_there_from_the_start(gate: Gateway) -> None:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from punchgate.domain.ids import DeviceId, UserCode
-from punchgate.store import schema
+from punchgate.store import schema, stale
 from punchgate.store import workdays as stored
 from punchgate.usecases import accounts, devices, people, policies
 from punchgate.usecases.devices import Changes, New
@@ -319,7 +319,7 @@ async def test_I8_an_erasure_blanks_what_was_told_while_it_waited(
         other = await asyncpg.connect(postgresql_url)
         try:
             async with other.transaction():
-                await other.execute("SELECT pg_advisory_xact_lock($1, 1)", stored._LOCK)
+                await other.execute("SELECT pg_advisory_xact_lock($1, 1)", stale._LOCK)
                 erasing = asyncio.ensure_future(
                     people.erase(gate.context, MAIN, UserCode("1001"), actor="test", now=NOON)
                 )

@@ -69,6 +69,7 @@ WITHOUT_ACCOUNT: Final = {
     "quarantine.ahead": "upkeep goes through all accounts; each row names its own",
     "quarantine.list_ahead": "our clock is everybody's; each row names its own account",
     "quarantine.prune": "upkeep goes through all accounts; each row names its own",
+    "stale.list_changing": "the worker marks for whatever account has other rules",
     "terminals.leave": "a process stands above the accounts",
     "terminals.list_disabled": "one question for all accounts; each row names its own",
     "terminals.list_due": "one question for all accounts; each row names its own",
@@ -79,6 +80,7 @@ WITHOUT_ACCOUNT: Final = {
     "transitions.list_untold": "a serial that nobody has claimed has no account",
     "transitions.mark_told": "a serial that nobody has claimed has no account",
     "workdays.count_stale": "a figure of the installation",
+    "workdays.is_any_stale": "the worker takes whatever waits, of any account",
     "workdays.next_stale": "the worker takes whatever waits longest, of any account",
 }
 #: Files about the installation, which stands above the accounts.

@@ -105,7 +105,7 @@ def _everyone(tx: Connection, account: AccountNo, query: Query) -> tuple[int, li
 def _fresh(tx: Connection, account: AccountNo, query: Query) -> Computed:
     """Compute what is stale in the range."""
     stale = workdays.list_stale(tx, account, since=query.since, until=query.until)
-    return workdays.compute(tx, account, [each.key for each in stale]) if stale else {}
+    return workdays.compute(tx, account, stale) if stale else {}
 
 
 def _by_date(
@@ -142,7 +142,7 @@ def _one(tx: Connection, account: AccountNo, query: Query, person_no: PersonNo) 
     stale = workdays.list_stale(
         tx, account, since=query.since, until=query.until, person_no=person_no
     )
-    fresh = workdays.compute(tx, account, [each.key for each in stale]) if stale else {}
+    fresh = workdays.compute(tx, account, stale) if stale else {}
     days = [
         each.day
         for each in workdays.list_of_person(tx, account, person_no, dates)

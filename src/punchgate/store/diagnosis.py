@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, Select, func, select
 
 from punchgate.store import schema
+from punchgate.store.workdays import count_stale
 
 #: The database's own word for a file without damage.
 INTACT: Final = "ok"
@@ -41,7 +42,7 @@ def examine(tx: Connection) -> Findings:
         integrity=_integrity(tx),
         quarantined=_count(tx, select(func.count()).where(held.c.state == "open")),
         unclaimed=_count(tx, select(func.count()).select_from(schema.unclaimed)),
-        stale=_count(tx, select(func.count()).select_from(schema.workday_stale)),
+        stale=count_stale(tx),
         problems=_count(tx, select(func.count()).where(schema.problem.c.cleared_at.is_(None))),
     )
 

@@ -306,6 +306,18 @@ workday_stale = Table(
     sqlite_with_rowid=False,
 )
 
+#: An account whose rules have changed: from this place on, each of its days makes those up to
+#: `beside` dates around it stale, though no mark says so yet. `touch` is what they are marked with.
+workday_change = Table(
+    "workday_change",
+    metadata,
+    Column("account", Integer, primary_key=True, autoincrement=False),
+    Column("date", String(10), nullable=False),
+    Column("person_no", Integer, nullable=False),
+    Column("beside", Integer, nullable=False),
+    Column("touch", Big, nullable=False),
+)
+
 #: Who changed what, from where; append only. `before` and `after` are JSON with secrets left out.
 audit = Table(
     "audit",

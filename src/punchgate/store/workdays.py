@@ -1,7 +1,8 @@
 """Workdays as rows: which are stale, and how the others are kept, counted and paged.
 
-A punch only marks the days that it touches (`record.py`). What a day comes to is worked out in
-`workday_source.py`: for a reader, who writes nothing, or for the worker that keeps rows current.
+A punch only marks the days that it touches (`record.py`); rules that change are `stale.py`. What a
+day comes to is worked out in `workday_source.py`: for a reader, who writes nothing, or for the
+worker that keeps rows current.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import (
     Connection,
-    Select,
+    and_,
     bindparam,
     delete,
     func,
@@ -23,7 +24,15 @@ from punchgate.domain.ids import AccountNo, PersonNo
 from punchgate.domain.workday import Workday
 from punchgate.store import dialect, events, schema, summaries
 from punchgate.store.database import slices
-from punchgate.store.stale import mark_stale, pass_on
+from punchgate.store.stale import (
+    is_changing,
+    list_changing,
+    lock,
+    mark_some,
+    mark_stale,
+    pass_on,
+    unmarked,
+)
 from punchgate.store.workday_source import Computed, Key, compute, rules
 
 __all__ = [
@@ -34,12 +43,15 @@ __all__ = [
     "compute",
     "count_stale",
     "counts",
+    "is_any_stale",
     "keep",
+    "list_changing",
     "list_kept",
     "list_of_date",
     "list_of_person",
     "list_stale",
     "lock",
+    "mark_some",
     "mark_stale",
     "next_stale",
     "rules",
@@ -48,8 +60,6 @@ __all__ = [
 _DECODER: Final = msgspec.json.Decoder(Workday)
 #: By what a mark is known again.
 _MARK: Final = ("account", "date", "person_no", "touch")
-#: Beside an account's number, the key of the lock of its workdays; see `lock`.
-_LOCK: Final = 0x776F726B
 
 
 class Stale(NamedTuple):
@@ -86,48 +96,61 @@ def list_stale(
     since: date,
     until: date,
     person_no: PersonNo | None = None,
-) -> list[Stale]:
-    """List an account's stale days from `since` to `until`, both included."""
+) -> list[Key]:
+    """List an account's stale days from `since` to `until`, both included: marked, or implied."""
     table = schema.workday_stale
-    wanted = (
-        select(table)
-        .where(
-            table.c.account == account,
-            table.c.date >= since.isoformat(),
-            table.c.date <= until.isoformat(),
-        )
-        .order_by(table.c.date, table.c.person_no)
+    wanted = select(table.c.date, table.c.person_no).where(
+        table.c.account == account,
+        table.c.date >= since.isoformat(),
+        table.c.date <= until.isoformat(),
     )
     if person_no is not None:
         wanted = wanted.where(table.c.person_no == person_no)
-    return _stale(tx, wanted)
+    marked = {Key(row.date, PersonNo(row.person_no)) for row in tx.execute(wanted)}
+    return sorted(marked | unmarked(tx, account, since, until, person_no))
 
 
 def next_stale(tx: Connection, *, limit: int) -> list[Stale]:
     """List stale days of one account and neighbouring dates, to be computed together.
 
+    Accounts whose rules are changing are left out: their marks must stay until all are there.
     An exception to "the account comes second": the worker asks for all of them.
     """
-    table = schema.workday_stale
-    found = _stale(
-        tx,
-        select(table).order_by(table.c.account, table.c.date, table.c.person_no).limit(limit),
-    )
-    return [each for each in found if each.account == found[0].account]
+    table, after = schema.workday_stale, 0
+    # Account by account past them: their marks are many, and none of them is wanted.
+    for skipped in (*list_changing(tx), None):
+        wanted = select(table).where(table.c.account > after)
+        if skipped is not None:
+            wanted = wanted.where(table.c.account < skipped)
+            after = skipped
+        rows = tx.execute(
+            wanted.order_by(table.c.account, table.c.date, table.c.person_no).limit(limit)
+        )
+        found = [
+            Stale(AccountNo(row.account), row.date, PersonNo(row.person_no), row.touch, row.reason)
+            for row in rows
+        ]
+        if found:
+            return [each for each in found if each.account == found[0].account]
+    return []
+
+
+def is_any_stale(tx: Connection) -> bool:
+    """Say whether the worker has anything to do, for whatever account."""
+    marked = tx.execute(select(schema.workday_stale.c.account).limit(1)).first()
+    return marked is not None or bool(list_changing(tx))
 
 
 def count_stale(tx: Connection) -> int:
-    """Count all stale days of the installation."""
-    return int(tx.execute(select(func.count()).select_from(schema.workday_stale)).scalar_one())
-
-
-def lock(tx: Connection, account: AccountNo) -> None:
-    """Hold an account's workdays until the commit: rows and counters are read, then written.
-
-    SQLite has one writer, PostgreSQL any number of processes.
-    """
-    if tx.dialect.name != "sqlite":
-        tx.execute(select(func.pg_advisory_xact_lock(_LOCK, account)))
+    """Count all stale days of the installation; where rules are changing, as far as is known."""
+    marked = int(tx.execute(select(func.count()).select_from(schema.workday_stale)).scalar_one())
+    change, counted = schema.workday_change, schema.workday_count
+    ahead = select(func.coalesce(func.sum(counted.c.days), 0)).join_from(
+        change,
+        counted,
+        and_(counted.c.account == change.c.account, counted.c.date >= change.c.date),
+    )
+    return marked + int(tx.execute(ahead).scalar_one())
 
 
 def keep(
@@ -146,9 +169,12 @@ def keep(
     has ended; a change after that is told.
 
     Concurrency: a day that is not stale any more is left alone. Another process has computed it
-    since, perhaps from more punches, or its person was erased.
+    since, perhaps from more punches, or its person was erased. While the account's rules are
+    changing nothing is kept: it was computed by those before, or would take a trace away (`stale`).
     """
     lock(tx, account)
+    if is_changing(tx, account):
+        return 0
     keys = _still_stale(tx, account, computed)
     before = {
         (kept.key, kept.day.is_off_shift): kept for kept in list_kept(tx, account, keys, gone=True)
@@ -253,13 +279,6 @@ def _settle(tx: Connection, stale: Sequence[Stale]) -> None:
         gone = delete(table).where(*(table.c[name] == bindparam(f"_{name}") for name in _MARK))
         values = [{f"_{name}": getattr(each, name) for name in _MARK} for each in stale]
         tx.execute(gone, values)
-
-
-def _stale(tx: Connection, wanted: Select[Any]) -> list[Stale]:
-    return [
-        Stale(AccountNo(row.account), row.date, PersonNo(row.person_no), row.touch, row.reason)
-        for row in tx.execute(wanted)
-    ]
 
 
 def _still_stale(tx: Connection, account: AccountNo, keys: Collection[Key]) -> list[Key]:

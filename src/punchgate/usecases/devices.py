@@ -301,8 +301,8 @@ def _put(tx: Connection, before: Device, after: Device) -> None:
     devices.put(tx, after.account, after)
     if after.direction_policy != before.direction_policy:
         # Directions are judged anew whenever a day is computed, by the policy of today.
-        spread = 2 * policies.spread(tx, after.account)
-        workdays.mark_stale(tx, after.account, _FIRST_DAY, reason="policy_changed", spread=spread)
+        spread = policies.spread(tx, after.account)
+        workdays.mark_stale(tx, after.account, _FIRST_DAY, spread=spread)
 
 
 def _check_identity(new: New) -> None:

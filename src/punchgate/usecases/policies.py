@@ -41,8 +41,8 @@ async def set_policy(
             return new
         spread = policies.spread(tx, account)
         policies.put(tx, account, new, now)
-        spread += policies.spread(tx, account)
-        workdays.mark_stale(tx, account, new.valid_from, reason="policy_changed", spread=spread)
+        spread = max(spread, policies.spread(tx, account))
+        workdays.mark_stale(tx, account, new.valid_from, spread=spread)
         subject = f"policy:{new.valid_from.isoformat()}"
         audit.note(tx, account, Entry(now, actor, "policy.set", subject, before, new.rules))
         return new

@@ -4,7 +4,7 @@ A reader never waits for it: what is stale is computed for whoever asks. It comp
 writer and writes in a transaction of its own, so that a punch never waits for a day.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -29,12 +29,26 @@ QUIET_SHARE: Final = 0.5
 async def refresh(context: Context, now: Callable[[], int]) -> float:
     """Compute one pass of stale days and say how many seconds to rest before the next.
 
+    Where rules are changing, a step of that comes first.
+
     Concurrency: two processes that compute the same day write the same row.
     """
     elapsed, rows = telemetry.stopwatch(), context.writer.rows
+    changing = await context.database.read(workdays.list_changing)
+    for account in changing:
+        await context.writer.run(partial(workdays.mark_some, account=account))
     stale = await context.database.read(partial(workdays.next_stale, limit=PASS))
-    if not stale:
+    if stale:
+        await _compute(context, stale, now)
+    elif not changing:
         return IDLE_S
+    return rest_s(elapsed(), context.writer.rows - rows)
+
+
+async def _compute(
+    context: Context, stale: Sequence[workdays.Stale], now: Callable[[], int]
+) -> None:
+    """Compute days of one account and keep them, some at a time."""
     account = stale[0].account
     keys = [each.key for each in stale]
     computed = await context.database.read(lambda tx: workdays.compute(tx, account, keys))
@@ -52,7 +66,6 @@ async def refresh(context: Context, now: Callable[[], int]) -> float:
             )
         )
         telemetry.SUMMARY_UPDATES.inc(changed)
-    return rest_s(elapsed(), context.writer.rows - rows)
 
 
 def rest_s(seconds: float, punches: int) -> float:
@@ -62,5 +75,5 @@ def rest_s(seconds: float, punches: int) -> float:
 
 async def catch_up(context: Context, now: Callable[[], int]) -> None:
     """Compute until nothing is stale: for imports, benchmarks and whoever wants to see rows."""
-    while await context.database.read(workdays.count_stale):
+    while await context.database.read(workdays.is_any_stale):
         await refresh(context, now)
