@@ -15,8 +15,8 @@ from punchgate import telemetry
 from tests import installed, postgres
 
 # Never a timed assertion: a slow machine is not a failed property, and neither is one that stands
-# still for a second while examples are made. The blob repeats a failure anywhere. Everybody gets the
-# same examples; `--hypothesis-profile deep` looks for new ones, and for many.
+# still for a second while examples are made. The blob repeats a failure anywhere. Everybody gets
+# the same examples; `--hypothesis-profile deep` looks for new ones, and for many.
 settings.register_profile(
     "punchgate",
     deadline=None,
