@@ -109,11 +109,13 @@ def spare_the_collector() -> None:
     """Look for cycles among what is young, a little at a time, and hardly ever among all there is.
 
     What is loaded by now stays for ever, and a punch leaves no cycles behind: looking through all
-    of it every few hundred punches cost one part in twenty. A pass holds the loop: over 50,000
-    young objects for 30 milliseconds, over what a thousand terminals keep for 50 and more.
+    of it every few hundred punches cost one part in twenty. Hundreds of requests that are half done
+    hold thousands of objects, in which there is nothing to be found either. A pass holds the loop:
+    over 50,000 young objects for 30 milliseconds, over what a thousand terminals keep for 50 and
+    more; at most 30,000 are young.
     """
     gc.freeze()
-    gc.set_threshold(2_000, 10, 1_000)
+    gc.set_threshold(10_000, 2, 1_000)
 
 
 def run(settings: Settings, *, ready: Callable[[Running], None]) -> None:

@@ -4,20 +4,25 @@ Real: the store; changes are made through another context on the same file, as t
 does. Invented: the monotonic clock, which a test turns.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from punchgate.domain.ids import DeviceId, SerialNumber, UserCode
+from punchgate.store.database import Address, Database
 from punchgate.usecases import accounts, devices, people, policies
 from punchgate.usecases.directory import BOUND, CHECK_INTERVAL_S, Directory
 from tests import gateway
 from tests.gateway import MAIN, NOON, Gateway
 
 SN1 = SerialNumber("SN1")
+T = TypeVar("T")
 
 
 @dataclass
@@ -171,6 +176,53 @@ async def test_an_entry_holds_the_events_object_of_its_device(pair: Pair) -> Non
 
     assert entry is not None
     assert entry.json == '{"id":"gate","serial":"SN1","name":"Gate \\"A\\"","site":"Nord"}'
+
+
+class Counted:
+    """A database that counts what it is asked."""
+
+    def __init__(self, database: Database) -> None:
+        self.address: Address = database.address
+        self.reads = 0
+        self.asked = asyncio.Event()
+        self._database = database
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        self.reads += 1
+        self.asked.set()
+        return await self._database.read(work)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+async def test_whoever_comes_while_the_store_is_asked_waits_for_that_answer(pair: Pair) -> None:
+    await pair.other.add_device("SN1")
+    counted = Counted(pair.other.context.database)
+    directory = Directory(counted, default_zone="UTC", monotonic=pair.clock)
+    await directory.find(SN1)
+    pair.clock.s += CHECK_INTERVAL_S + 0.1
+    counted.reads = 0
+
+    found = await asyncio.gather(*(directory.find(SN1) for _ in range(50)))
+
+    assert counted.reads == 1
+    assert {entry.device.serial for entry in found if entry is not None} == {SN1}
+
+
+async def test_who_gives_up_waiting_takes_the_answer_from_nobody(pair: Pair) -> None:
+    await pair.other.add_device("SN1")
+    counted = Counted(pair.other.context.database)
+    directory = Directory(counted, default_zone="UTC", monotonic=pair.clock)
+    first = asyncio.create_task(directory.find(SN1))
+    second = asyncio.create_task(directory.find(SN1))
+    await counted.asked.wait()
+
+    first.cancel()
+
+    assert (await second) is not None
+    with pytest.raises(asyncio.CancelledError):
+        await first
 
 
 def test_memory_is_bounded() -> None:

@@ -5,6 +5,7 @@ has changed since is one small read per half second for the whole process, not o
 a serial is unknown is never remembered: a device that is added is accepted at its next request.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -65,6 +66,7 @@ class Directory:
         self._entries: dict[str, Entry] = {}
         self._revision = -1
         self._checked_at = float("-inf")
+        self._checking: asyncio.Task[None] | None = None
 
     def recall(self, serial: str) -> Entry | None:
         """Give a device that is remembered and still so, else None: ask `find`."""
@@ -88,7 +90,13 @@ class Directory:
         return entry
 
     async def _check(self) -> None:
-        """Forget everything if anything has changed."""
+        """Forget everything if anything has changed; all who wait to know ask once."""
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._ask())
+        # Who gives up waiting does not take the answer from the others.
+        await asyncio.shield(self._checking)
+
+    async def _ask(self) -> None:
         asked_at = self._monotonic()
         revision = await self._database.read(installation.revision)
         if revision != self._revision:
