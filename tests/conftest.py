@@ -5,6 +5,7 @@ in that suite's own conftest.
 """
 
 import io
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,10 @@ settings.register_profile(
     "deep", settings.get_profile("punchgate"), derandomize=False, max_examples=1_500
 )
 settings.load_profile("punchgate")
+
+# What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts
+# and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", name="postgres")
