@@ -30,8 +30,8 @@ settings.register_profile(
 )
 settings.load_profile("punchgate")
 
-# What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts
-# and interrupts.
+# What a shell starts in the background ignores Ctrl-C, and so would every program that a test
+# starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
