@@ -1,7 +1,8 @@
 """Third-party clients, each in its own process with a deadline: what they told, as JSON.
 
-Real: pyzk, zkteco-js and node-zklib as they are published. Nothing of them is imported here; what
-is missing skips the test, or fails it with `CI=true`.
+Real: pyzk, zkteco-js and node-zklib as they are published; outside a soak, what reaches the two for
+Node comes frame by frame, however busy the machine is (`node_client.js`). Nothing of them is
+imported here; what is missing skips the test, or fails it with `CI=true`.
 """
 
 import asyncio
