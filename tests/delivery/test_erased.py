@@ -11,6 +11,7 @@ from punchgate.store import schema
 from punchgate.usecases import people
 from punchgate.usecases.people import Changes
 from tests import receiver
+from tests.delivery.replaying import again, start
 from tests.delivery.stage import event, open_stage
 from tests.gateway import MAIN
 from tests.receiver import Answer
@@ -96,3 +97,27 @@ async def test_I8_what_waits_for_a_slow_endpoint_is_read_again_after_an_erasure(
 
         assert {one.target for one in r.requests[before:]} == {"/hook"}
         assert not [one for one in r.requests[before:] if b"Rahul" in one.body]
+
+
+async def test_I8_what_waits_in_a_replay_is_read_again_after_an_erasure(tmp_path: Path) -> None:
+    body = '{"punch_id":"P","person":{"code":"0001","name":"Rahul"}}'
+    async with open_stage(tmp_path) as stage, receiver.open() as r:
+        await people.add(
+            stage.context, MAIN, "0001", Changes(name="Rahul"), actor="test", now=stage.clock()
+        )
+        endpoint_id = await stage.add_endpoint(r.url())
+        await stage.tell(*(event("0001", number)._replace(body=body) for number in range(60)))
+        stage.deliver()
+        await stage.until(stage.is_drained, "the end of the log")
+        # A minute of turns, as above.
+        job = await start(stage, endpoint_id, rate=1)
+        await stage.until(lambda: again(r, job), "the first of the replay")
+        assert b"Rahul" in again(r, job)[0].body
+        await people.erase(stage.context, MAIN, UserCode("0001"), actor="test", now=stage.clock())
+        await stage.add_endpoint(r.url("/later"), people=("0002",))
+        await stage.tell(event("0002", 0))
+        await stage.until(lambda: any(one.target == "/later" for one in r.requests), "the later")
+        before = len(again(r, job))
+        await stage.until(lambda: len(again(r, job)) >= before + 2, "two more of the replay")
+
+        assert not [one for one in again(r, job)[before:] if b"Rahul" in one.body]
